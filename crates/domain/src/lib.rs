@@ -1,1 +1,17 @@
-//! placeholder
+//! The words of the field and their rules.
+//!
+//! Everything here is pure and synchronous: no I/O, no clock, no randomness. Time is always an argument.
+//! Start with [`incident`]: it is the state machine every other word serves.
+
+pub mod catalogue;
+pub mod diagnosis;
+pub mod evidence;
+pub mod ids;
+pub mod incident;
+pub mod journal;
+pub mod knowledge;
+pub mod permit;
+pub mod proposal;
+pub mod recovery;
+pub mod signal;
+pub mod telemetry;

@@ -1,1 +1,16 @@
-//! placeholder
+//! What the house asks of the world: one trait a file, its messages, its error.
+//!
+//! Every adapter of a port passes that port's contract (feature `contract`); agents are tested against the doubles
+//! (feature `doubles`).
+
+pub mod bus;
+pub mod forge;
+pub mod memory;
+pub mod policy;
+pub mod probe;
+pub mod store;
+
+#[cfg(feature = "contract")]
+pub mod contract;
+#[cfg(feature = "doubles")]
+pub mod doubles;

@@ -1,0 +1,163 @@
+//! What the owners allow: the contents of `.sre-space.yaml`, typed. No file, no writes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::FaultKind;
+
+/// The file a watched repository carries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    /// Version of the file's format; 1.
+    pub version: u32,
+    /// How much SRE-Space may do in a time.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Services by `service.name`.
+    pub services: BTreeMap<String, ServiceRules>,
+}
+
+/// Budgets and waiting times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Incidents in which a change may be merged, per hour.
+    pub incidents_per_hour: u32,
+    /// Seconds a service is left alone after an incident.
+    pub cooldown_s: u64,
+    /// Seconds a recovery must hold before it is learned from.
+    pub provisional_s: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { incidents_per_hour: 3, cooldown_s: 600, provisional_s: 600 }
+    }
+}
+
+/// How far SRE-Space may go on its own for one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Autonomy {
+    /// Look, never write.
+    Observe,
+    /// Open a pull request.
+    Suggest,
+    /// Merge after a person said so.
+    Approve,
+    /// Merge when policy allows.
+    Auto,
+}
+
+/// What one service's owners allow and expect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRules {
+    /// How far to go.
+    pub autonomy: Autonomy,
+    /// Where probes are sent.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Objectives.
+    #[serde(default)]
+    pub slo: Slo,
+    /// How recovery is judged.
+    #[serde(default)]
+    pub verify: Verify,
+    /// Settings that may be turned.
+    #[serde(default)]
+    pub knobs: Vec<Knob>,
+    /// Files (globs) a revert may touch.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Owners' starting credit per remedy (knob name, or `revert`), as verified successes.
+    #[serde(default)]
+    pub vouched: BTreeMap<String, u32>,
+}
+
+/// Service level objectives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Slo {
+    /// Slower than this is bad, milliseconds.
+    pub latency_ms: u64,
+    /// Tolerated share of bad requests.
+    pub error_ratio: f64,
+}
+
+impl Default for Slo {
+    fn default() -> Self {
+        Self { latency_ms: 800, error_ratio: 0.01 }
+    }
+}
+
+/// How recovery is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// Seconds after the new revision is first seen that do not count.
+    pub settle_s: u64,
+    /// Seconds after which undecided is INCONCLUSIVE.
+    pub timeout_s: u64,
+    /// `METHOD path` to ask when traffic is thin.
+    pub probe: Option<String>,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self { settle_s: 30, timeout_s: 600, probe: None }
+    }
+}
+
+/// Type of a knob's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KnobType {
+    /// Whole number.
+    Int,
+    /// `true` or `false`.
+    Bool,
+}
+
+/// A typed setting that may be turned, inside bounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knob {
+    /// Name, unique in its service.
+    pub name: String,
+    /// File in the repository.
+    pub file: String,
+    /// Dotted path inside the file.
+    pub path: String,
+    /// Type of the value.
+    #[serde(rename = "type")]
+    pub kind: KnobType,
+    /// Least value (int).
+    #[serde(default)]
+    pub min: Option<i64>,
+    /// Greatest value (int).
+    #[serde(default)]
+    pub max: Option<i64>,
+    /// Values are multiples of this (int).
+    #[serde(default)]
+    pub step: Option<i64>,
+    /// Fault kinds it may cure.
+    pub remedies: Vec<FaultKind>,
+}
+
+impl Knob {
+    /// The least allowed value that is at least `wanted`: rounded up to `step`, clamped into `min..=max`.
+    /// `None` when even `max` is below `wanted`, or the knob is no int.
+    pub fn at_least(&self, wanted: f64) -> Option<i64> {
+        if self.kind != KnobType::Int || !wanted.is_finite() {
+            return None;
+        }
+        let step = self.step.unwrap_or(1).max(1);
+        #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates, and the bounds below catch it")]
+        let rounded = ((wanted / step as f64).ceil() as i64).checked_mul(step)?;
+        let value = rounded.max(self.min.unwrap_or(i64::MIN));
+        (value <= self.max.unwrap_or(i64::MAX)).then_some(value)
+    }
+}

@@ -1,0 +1,432 @@
+//! An incident and its states. What happens next is decided in [`step`], and nowhere else.
+
+mod step;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::step::step;
+use crate::diagnosis::{Diagnosis, Source};
+use crate::ids::{Digest, IncidentId, Sha};
+use crate::journal::{Agent, Phase};
+use crate::knowledge::Signature;
+use crate::proposal::{Proposal, Remedy, Verdict};
+use crate::recovery::Recovery;
+use crate::signal::Signal;
+
+/// Where an incident stands. The words are contract.md's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Scout suspects; nothing is written anywhere but the journal.
+    Detected,
+    /// CAG looks for a remedy that was verified here.
+    Matching,
+    /// Brain looks for the cause.
+    Diagnosing,
+    /// The change is rendered and judged.
+    Deciding,
+    /// Fixer writes: branch, commit, pull request, checks, merge.
+    Acting,
+    /// Merged; waiting for spans of the new revision.
+    Deploying,
+    /// Judging the new revision's telemetry.
+    Verifying,
+    /// Recovered; if it holds, the lesson is stored.
+    Learning,
+    /// Recovery proven and learned from.
+    Resolved,
+    /// The change did not help and is being reverted.
+    Reverting,
+    /// A person has to decide.
+    AwaitingHuman,
+    /// Handed to a person for good.
+    Escalated,
+    /// The suspicion went away, or a limit said to leave it.
+    Suppressed,
+}
+
+impl State {
+    /// Whether nothing more will happen by itself.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Resolved | Self::Escalated | Self::Suppressed)
+    }
+
+    /// Whether an effect is under way.
+    pub fn is_active(self) -> bool {
+        !self.is_terminal() && self != Self::AwaitingHuman
+    }
+}
+
+/// What was written to the repository. Contract: `Incident.change`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Branch, deterministic from incident and attempt.
+    pub branch: String,
+    /// Commit on the branch: the pinned head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Sha>,
+    /// Pull request number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pr: Option<u64>,
+    /// Where a person can read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When it was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_at: Option<Timestamp>,
+    /// Commit on the deployed branch that merged it: the revision to wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Sha>,
+}
+
+/// One attempt that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counting from 1.
+    pub number: u32,
+    /// What was tried.
+    pub remedy: Remedy,
+    /// What became of it.
+    pub change: Change,
+    /// How it was judged, if it got that far.
+    pub recovery: Option<Recovery>,
+    /// The merged revert.
+    pub revert: Option<Change>,
+    /// Why it ended, in one sentence.
+    pub ended: String,
+}
+
+/// Why a person is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// One of the fixed reasons.
+    pub reason: EscalationReason,
+    /// The numbers behind it.
+    pub detail: String,
+}
+
+/// The fixed reasons for calling a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EscalationReason {
+    /// Confidence is not above the threshold.
+    LowConfidence,
+    /// No declared remedy fits, or none is left untried.
+    NoRemedy,
+    /// Policy denied.
+    PolicyDenied,
+    /// Policy wants a person to merge.
+    ApprovalRequired,
+    /// The last allowed attempt failed.
+    AttemptsExhausted,
+    /// Recovery could not be judged.
+    Inconclusive,
+    /// An effect failed for good.
+    EffectFailed,
+    /// The kill switch is off.
+    AutonomyOff,
+}
+
+/// An incident. Contract: `Incident`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// Where it stands.
+    pub state: State,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// Structural fingerprint, once the evidence shows one.
+    pub fingerprint: Option<Digest>,
+    /// Shape of the failure.
+    pub signature: Option<Signature>,
+    /// Service of the signal, later of the diagnosis.
+    pub service: String,
+    /// Operation of the signal, later of the diagnosis.
+    pub operation: String,
+    /// What Scout saw.
+    pub signal: Signal,
+    /// What is wrong.
+    pub diagnosis: Option<Diagnosis>,
+    /// Who said so.
+    pub source: Option<Source>,
+    /// The remedy in hand.
+    pub remedy: Option<Remedy>,
+    /// What should be done.
+    pub proposal: Option<Proposal>,
+    /// What policy says.
+    pub verdict: Option<Verdict>,
+    /// What was written.
+    pub change: Option<Change>,
+    /// Whether it helped.
+    pub recovery: Option<Recovery>,
+    /// Attempts that are over.
+    pub attempts: Vec<Attempt>,
+    /// The ticket.
+    pub ticket: Option<u64>,
+    /// Why a person was called.
+    pub escalation: Option<Escalation>,
+    /// When the state was entered.
+    pub since: Timestamp,
+}
+
+impl Incident {
+    /// A new incident from a suspicion.
+    pub fn open(id: IncidentId, signal: Signal, now: Timestamp) -> Self {
+        Self {
+            id,
+            state: State::Detected,
+            opened_at: now,
+            closed_at: None,
+            fingerprint: None,
+            signature: None,
+            service: signal.service.clone(),
+            operation: signal.operation.clone(),
+            signal,
+            diagnosis: None,
+            source: None,
+            remedy: None,
+            proposal: None,
+            verdict: None,
+            change: None,
+            recovery: None,
+            attempts: Vec::new(),
+            ticket: None,
+            escalation: None,
+            since: now,
+        }
+    }
+
+    /// The attempt in hand, counting from 1.
+    pub fn attempt(&self) -> u32 {
+        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The branch of the attempt in hand.
+    pub fn branch(&self) -> String {
+        format!("sre-space/{}-{}", self.id, self.attempt())
+    }
+
+    /// The branch that reverts the attempt in hand.
+    pub fn revert_branch(&self) -> String {
+        format!("{}-revert", self.branch())
+    }
+
+    /// Remedies that must not be tried again.
+    pub fn tried(&self) -> Vec<Remedy> {
+        self.attempts.iter().map(|attempt| attempt.remedy.clone()).collect()
+    }
+}
+
+/// What CAG and Brain answer with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Who found it.
+    pub source: Source,
+    /// Cause and place.
+    pub diagnosis: Diagnosis,
+    /// Structural shape.
+    pub signature: Signature,
+    /// What to do; `None` when the catalogue offers nothing.
+    pub remedy: Option<Remedy>,
+}
+
+/// What happened. Every effect answers with one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "with", rename_all = "snake_case")]
+pub enum Event {
+    /// Scout's suspicion was confirmed by a second independent source.
+    Confirmed(Signal),
+    /// The suspicion went away before it was confirmed.
+    Faded,
+    /// The ticket is open.
+    TicketOpened(u64),
+    /// CAG answered.
+    Recalled(Option<Box<Finding>>),
+    /// Brain answered.
+    Diagnosed(Box<Finding>),
+    /// Brain cannot say.
+    GaveUp(String),
+    /// The change is rendered.
+    Rendered(Box<Proposal>),
+    /// Policy ruled.
+    Ruled(Verdict),
+    /// The branch exists.
+    Branched,
+    /// The commit exists.
+    Committed(Sha),
+    /// The pull request is open.
+    Proposed {
+        /// Number.
+        pr: u64,
+        /// Where a person can read it.
+        url: String,
+    },
+    /// The checks of the pinned head are green.
+    ChecksPassed,
+    /// A check is red; the sentence says which.
+    ChecksFailed(String),
+    /// Merged.
+    Merged {
+        /// Commit on the deployed branch.
+        revision: Sha,
+        /// When.
+        at: Timestamp,
+    },
+    /// Spans of the new revision arrived.
+    Deployed,
+    /// They did not arrive in time.
+    NotDeployed(String),
+    /// Recovery was judged.
+    Judged(Recovery),
+    /// The revert is merged.
+    Reverted(Change),
+    /// The recovery held for the provisional time.
+    Held,
+    /// It did not; the judgement says how.
+    Relapsed(Recovery),
+    /// The lesson is stored.
+    Remembered,
+    /// The ticket is closed.
+    TicketClosed,
+    /// The person was called.
+    Paged,
+    /// An effect failed for good.
+    Failed(String),
+    /// The kill switch is off.
+    Forbidden,
+}
+
+/// What should be done next. At most one effect of an incident is under way at any time; each is safe to repeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", content = "with", rename_all = "snake_case")]
+pub enum Effect {
+    /// Wait for Scout to confirm or drop the suspicion.
+    AwaitConfirmation,
+    /// Open the ticket.
+    OpenTicket,
+    /// Ask CAG.
+    Recall,
+    /// Ask Brain.
+    Diagnose,
+    /// Render the remedy into a change.
+    Render,
+    /// Ask policy.
+    Rule,
+    /// Create the branch.
+    CreateBranch,
+    /// Commit the change.
+    Commit,
+    /// Open the pull request.
+    OpenPullRequest,
+    /// Wait for the checks of the pinned head.
+    AwaitChecks,
+    /// Merge the pinned head.
+    Merge,
+    /// Wait for spans of the new revision.
+    AwaitDeploy,
+    /// Judge the new revision.
+    Verify,
+    /// Merge the exact revert.
+    Revert,
+    /// Watch whether the recovery holds.
+    Hold,
+    /// Store the lesson.
+    Remember,
+    /// Close the ticket.
+    CloseTicket,
+    /// Call a person.
+    Page,
+}
+
+impl Effect {
+    /// Name for logs and crash tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitConfirmation => "await-confirmation",
+            Self::OpenTicket => "open-ticket",
+            Self::Recall => "recall",
+            Self::Diagnose => "diagnose",
+            Self::Render => "render",
+            Self::Rule => "rule",
+            Self::CreateBranch => "create-branch",
+            Self::Commit => "commit",
+            Self::OpenPullRequest => "open-pull-request",
+            Self::AwaitChecks => "await-checks",
+            Self::Merge => "merge",
+            Self::AwaitDeploy => "await-deploy",
+            Self::Verify => "verify",
+            Self::Revert => "revert",
+            Self::Hold => "hold",
+            Self::Remember => "remember",
+            Self::CloseTicket => "close-ticket",
+            Self::Page => "page",
+        }
+    }
+
+    /// Whether the effect changes the repository: the kill switch is read before each of these.
+    pub fn writes_repository(&self) -> bool {
+        match self {
+            Self::CreateBranch | Self::Commit | Self::OpenPullRequest | Self::Merge => true,
+            // A revert undoes our own write: exempt, so that switching off never strands a bad change.
+            Self::Revert
+            | Self::AwaitConfirmation
+            | Self::OpenTicket
+            | Self::Recall
+            | Self::Diagnose
+            | Self::Render
+            | Self::Rule
+            | Self::AwaitChecks
+            | Self::AwaitDeploy
+            | Self::Verify
+            | Self::Hold
+            | Self::Remember
+            | Self::CloseTicket
+            | Self::Page => false,
+        }
+    }
+}
+
+/// The rules `step` decides by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Confidence must be strictly above this.
+    pub confidence_threshold: f64,
+    /// Verified failures before a person is called.
+    pub max_attempts: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { confidence_threshold: 0.90, max_attempts: 3 }
+    }
+}
+
+/// A line for the journal that goes with a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// Who speaks.
+    pub agent: Agent,
+    /// Kind of step.
+    pub phase: Phase,
+    /// One plain sentence.
+    pub text: String,
+    /// The facts.
+    pub data: serde_json::Value,
+}
+
+/// What a step yields: the incident as it now is, what to do next, and what to tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The incident after the step.
+    pub incident: Incident,
+    /// What to do next; `None` when nothing is left to do, or a person has to decide.
+    pub effect: Option<Effect>,
+    /// Rows for the journal.
+    pub notes: Vec<Note>,
+}

@@ -1,0 +1,382 @@
+//! The state machine: one pure function from (incident, event) to (incident, effect, notes).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    Attempt, Change, Effect, Escalation, EscalationReason, Event, Finding, Incident, Note, Rules, State, Step,
+};
+use crate::diagnosis::Source;
+use crate::ids::Sha;
+use crate::journal::{Agent, Phase};
+use crate::proposal::{Decision, Proposal, Verdict};
+use crate::recovery::{Outcome, Recovery};
+use crate::signal::Signal;
+
+/// Decides what an event means for an incident.
+///
+/// An event that does not belong to the state is late (an effect repeated after a crash answers twice): it changes nothing.
+pub fn step(incident: Incident, event: Event, rules: &Rules, now: Timestamp) -> Step {
+    let machine = Machine { incident, rules, now };
+    if belongs(&event, machine.incident.state) { machine.take(event) } else { machine.stay() }
+}
+
+/// The states in which an event means something.
+fn belongs(event: &Event, state: State) -> bool {
+    match event {
+        Event::Confirmed(_) | Event::Faded => state == State::Detected,
+        Event::TicketOpened(_) | Event::Recalled(_) => state == State::Matching,
+        Event::Diagnosed(_) | Event::GaveUp(_) => state == State::Diagnosing,
+        Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
+        Event::Branched
+        | Event::Committed(_)
+        | Event::Proposed { .. }
+        | Event::ChecksPassed
+        | Event::ChecksFailed(_)
+        | Event::Merged { .. } => state == State::Acting,
+        Event::Deployed | Event::NotDeployed(_) => state == State::Deploying,
+        Event::Judged(_) => state == State::Verifying,
+        Event::Reverted(_) => state == State::Reverting,
+        Event::Held | Event::Relapsed(_) | Event::Remembered | Event::TicketClosed => state == State::Learning,
+        Event::Paged => matches!(state, State::AwaitingHuman | State::Escalated),
+        Event::Failed(_) | Event::Forbidden => state.is_active(),
+    }
+}
+
+struct Machine<'a> {
+    incident: Incident,
+    rules: &'a Rules,
+    now: Timestamp,
+}
+
+impl Machine<'_> {
+    fn take(self, event: Event) -> Step {
+        match event {
+            Event::Confirmed(signal) => self.confirmed(signal),
+            Event::Faded => self.faded(),
+            Event::TicketOpened(number) => self.ticket_opened(number),
+            Event::Recalled(Some(found)) | Event::Diagnosed(found) => self.found(*found),
+            Event::Recalled(None) => self.not_recalled(),
+            Event::GaveUp(why) => self.gave_up(why),
+            Event::Rendered(proposal) => self.rendered(*proposal),
+            Event::Ruled(verdict) => self.ruled(verdict),
+            Event::Branched => self.branched(),
+            Event::Committed(sha) => self.committed(sha),
+            Event::Proposed { pr, url } => self.proposed(pr, url),
+            Event::ChecksPassed => self.checked(),
+            Event::ChecksFailed(what) => self.red(what),
+            Event::Merged { revision, at } => self.merged(revision, at),
+            Event::Deployed => self.deployed(),
+            Event::NotDeployed(why) => self.judged(never_deployed(&why)),
+            Event::Judged(recovery) | Event::Relapsed(recovery) => self.judged(recovery),
+            Event::Reverted(revert) => self.reverted(revert),
+            Event::Held => self.held(),
+            Event::Remembered => self.remembered(),
+            Event::TicketClosed => self.resolved(),
+            Event::Paged => self.paged(),
+            Event::Failed(why) => self.page(State::Escalated, EscalationReason::EffectFailed, why, None),
+            Event::Forbidden => self.forbidden(),
+        }
+    }
+
+    fn confirmed(mut self, signal: Signal) -> Step {
+        let text = format!(
+            "confirmed: {:.0} % of {} requests bad, seen by {}",
+            signal.observed * 100.0,
+            signal.samples,
+            signal.sources.join(" and ")
+        );
+        let note = tell(Agent::Scout, Phase::Observe, &text, json!(signal));
+        self.incident.signal = signal;
+        self.to(State::Matching, Effect::OpenTicket, note)
+    }
+
+    fn faded(self) -> Step {
+        let note = tell(Agent::Scout, Phase::Observe, "suspicion faded before it was confirmed", json!({}));
+        self.end(State::Suppressed, None, note)
+    }
+
+    fn ticket_opened(mut self, number: u64) -> Step {
+        self.incident.ticket = Some(number);
+        let note = tell(Agent::Human, Phase::Act, &format!("ticket #{number} is open"), json!({"ticket": number}));
+        self.to(State::Matching, Effect::Recall, note)
+    }
+
+    fn not_recalled(self) -> Step {
+        let text = "no verified remedy for this shape of failure: to Brain";
+        self.to(State::Diagnosing, Effect::Diagnose, tell(Agent::Cag, Phase::Orient, text, json!({})))
+    }
+
+    fn gave_up(self, why: String) -> Step {
+        let note = tell(Agent::Brain, Phase::Orient, &format!("no diagnosis: {why}"), json!({"why": why}));
+        self.page(State::Escalated, EscalationReason::LowConfidence, why, Some(note))
+    }
+
+    fn rendered(mut self, proposal: Proposal) -> Step {
+        let note = rendered(&proposal);
+        self.incident.proposal = Some(proposal);
+        self.to(State::Deciding, Effect::Rule, note)
+    }
+
+    fn branched(mut self) -> Step {
+        let branch = self.incident.branch();
+        self.change().branch.clone_from(&branch);
+        self.to(State::Acting, Effect::Commit, fixer(&format!("branch {branch} created"), json!({"branch": branch})))
+    }
+
+    fn committed(mut self, sha: Sha) -> Step {
+        let note = fixer(&format!("commit {} written", sha.short()), json!({"commit": sha}));
+        self.change().commit = Some(sha);
+        self.to(State::Acting, Effect::OpenPullRequest, note)
+    }
+
+    fn proposed(mut self, pr: u64, url: String) -> Step {
+        let note = fixer(&format!("pull request #{pr} opened"), json!({"pr": pr, "url": url}));
+        let change = self.change();
+        change.pr = Some(pr);
+        change.url = Some(url);
+        self.to(State::Acting, Effect::AwaitChecks, note)
+    }
+
+    fn deployed(self) -> Step {
+        let text = "spans of the new revision arrive: judging begins";
+        self.to(State::Verifying, Effect::Verify, tell(Agent::Scout, Phase::Verify, text, json!({})))
+    }
+
+    fn reverted(mut self, revert: Change) -> Step {
+        let text = format!("revert merged as pull request #{}", revert.pr.unwrap_or_default());
+        let note = fixer(&text, json!(revert));
+        let why = self.incident.recovery.as_ref().map_or_else(String::new, |recovery| recovery.reason.clone());
+        self.close_attempt(Some(revert), why);
+        self.next_attempt(note)
+    }
+
+    fn held(self) -> Step {
+        let note = tell(Agent::Scout, Phase::Verify, "recovery held for the provisional time", json!({}));
+        self.to(State::Learning, Effect::Remember, note)
+    }
+
+    fn remembered(self) -> Step {
+        let data = json!({"fingerprint": self.incident.fingerprint, "remedy": self.incident.remedy});
+        let text = "lesson stored: shape of the failure and the remedy that held";
+        self.to(State::Learning, Effect::CloseTicket, tell(Agent::Curator, Phase::Learn, text, data))
+    }
+
+    fn resolved(self) -> Step {
+        let seconds = self.now.duration_since(self.incident.opened_at).as_secs();
+        let text = format!("resolved after {seconds} s");
+        let note = tell(Agent::System, Phase::Verify, &text, json!({"seconds": seconds}));
+        self.end(State::Resolved, None, note)
+    }
+
+    fn paged(self) -> Step {
+        self.keep(tell(Agent::Human, Phase::Escalate, "a person was called; the ticket says why", json!({})))
+    }
+
+    fn forbidden(self) -> Step {
+        let why = "autonomy is switched off".to_owned();
+        self.page(State::AwaitingHuman, EscalationReason::AutonomyOff, why, None)
+    }
+
+    /// A finding goes on only with confidence strictly above the threshold and a remedy that was not tried yet.
+    fn found(mut self, found: Finding) -> Step {
+        let note = diagnosed(&found);
+        let confidence = found.diagnosis.confidence.get();
+        let incident = &mut self.incident;
+        incident.service.clone_from(&found.diagnosis.service);
+        incident.operation.clone_from(&found.diagnosis.operation);
+        incident.fingerprint = Some(found.signature.fingerprint());
+        incident.signature = Some(found.signature);
+        incident.source = Some(found.source);
+        incident.diagnosis = Some(found.diagnosis);
+        if confidence <= self.rules.confidence_threshold {
+            let why = format!("confidence {confidence:.3} is not above {:.2}", self.rules.confidence_threshold);
+            return self.page(State::Escalated, EscalationReason::LowConfidence, why, Some(note));
+        }
+        match found.remedy.filter(|remedy| !self.incident.tried().contains(remedy)) {
+            Some(remedy) => {
+                self.incident.remedy = Some(remedy);
+                self.to(State::Deciding, Effect::Render, note)
+            }
+            None => {
+                let why = "no declared remedy is left to try".to_owned();
+                self.page(State::Escalated, EscalationReason::NoRemedy, why, Some(note))
+            }
+        }
+    }
+
+    fn ruled(mut self, verdict: Verdict) -> Step {
+        let note = ruled(&verdict);
+        let decision = verdict.decision;
+        let why = format!("{} by {}", verdict.reasons.join("; "), verdict.rules.join(", "));
+        self.incident.verdict = Some(verdict);
+        match decision {
+            Decision::Allow | Decision::RequireApproval => self.to(State::Acting, Effect::CreateBranch, note),
+            Decision::Deny => self.page(State::Escalated, EscalationReason::PolicyDenied, why, Some(note)),
+        }
+    }
+
+    fn checked(self) -> Step {
+        let note = fixer("checks are green for the pinned head", json!({}));
+        let allowed = self.incident.verdict.as_ref().is_some_and(|verdict| verdict.decision == Decision::Allow);
+        if allowed {
+            return self.to(State::Acting, Effect::Merge, note);
+        }
+        let why = self.incident.verdict.as_ref().map_or_else(String::new, |verdict| verdict.reasons.join("; "));
+        self.page(State::AwaitingHuman, EscalationReason::ApprovalRequired, why, Some(note))
+    }
+
+    fn red(mut self, what: String) -> Step {
+        let note = fixer(&format!("checks are red, the pull request stays unmerged: {what}"), json!({"checks": what}));
+        self.close_attempt(None, format!("checks red: {what}"));
+        self.next_attempt(note)
+    }
+
+    fn merged(mut self, revision: Sha, at: Timestamp) -> Step {
+        let note = fixer(&format!("merged as {}", revision.short()), json!({"revision": revision, "merged_at": at}));
+        let change = self.change();
+        change.merged_at = Some(at);
+        change.revision = Some(revision);
+        self.to(State::Deploying, Effect::AwaitDeploy, note)
+    }
+
+    fn judged(mut self, recovery: Recovery) -> Step {
+        let note = recovery_note(&recovery);
+        let verdict = recovery.verdict;
+        let reason = recovery.reason.clone();
+        self.incident.recovery = Some(recovery);
+        match verdict {
+            Outcome::Recovered => self.to(State::Learning, Effect::Hold, note),
+            Outcome::Regressed | Outcome::Unchanged => self.to(State::Reverting, Effect::Revert, note),
+            Outcome::Inconclusive => {
+                self.page(State::AwaitingHuman, EscalationReason::Inconclusive, reason, Some(note))
+            }
+        }
+    }
+
+    fn next_attempt(self, note: Note) -> Step {
+        let failed = self.incident.attempts.len();
+        if failed >= self.rules.max_attempts as usize {
+            let why = format!("{failed} attempts did not help");
+            return self.page(State::Escalated, EscalationReason::AttemptsExhausted, why, Some(note));
+        }
+        self.to(State::Diagnosing, Effect::Diagnose, note)
+    }
+
+    fn close_attempt(&mut self, revert: Option<Change>, ended: String) {
+        let number = self.incident.attempt();
+        let incident = &mut self.incident;
+        if let Some(remedy) = incident.remedy.take() {
+            let change = incident.change.take().unwrap_or_default();
+            incident.attempts.push(Attempt {
+                number,
+                remedy,
+                change,
+                recovery: incident.recovery.take(),
+                revert,
+                ended,
+            });
+        }
+        incident.proposal = None;
+        incident.verdict = None;
+    }
+
+    fn change(&mut self) -> &mut Change {
+        self.incident.change.get_or_insert_default()
+    }
+
+    fn page(mut self, state: State, reason: EscalationReason, detail: String, note: Option<Note>) -> Step {
+        let text = format!("needs a person: {detail}");
+        let told = tell(Agent::Human, Phase::Escalate, &text, json!({"reason": reason, "detail": detail}));
+        self.incident.escalation = Some(Escalation { reason, detail });
+        let mut step = self.end(state, Some(Effect::Page), told);
+        step.notes.splice(0..0, note);
+        step
+    }
+
+    fn to(mut self, state: State, effect: Effect, note: Note) -> Step {
+        if self.incident.state != state {
+            self.incident.since = self.now;
+        }
+        self.incident.state = state;
+        Step { incident: self.incident, effect: Some(effect), notes: vec![note] }
+    }
+
+    fn end(mut self, state: State, effect: Option<Effect>, note: Note) -> Step {
+        self.incident.state = state;
+        self.incident.since = self.now;
+        if state.is_terminal() {
+            self.incident.closed_at = Some(self.now);
+        }
+        Step { incident: self.incident, effect, notes: vec![note] }
+    }
+
+    fn keep(self, note: Note) -> Step {
+        Step { incident: self.incident, effect: None, notes: vec![note] }
+    }
+
+    fn stay(self) -> Step {
+        Step { incident: self.incident, effect: None, notes: vec![] }
+    }
+}
+
+fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note {
+    Note { agent, phase, text: text.to_owned(), data }
+}
+
+fn fixer(text: &str, data: Value) -> Note {
+    tell(Agent::Fixer, Phase::Act, text, data)
+}
+
+fn diagnosed(found: &Finding) -> Note {
+    let agent = match found.source {
+        Source::Cag => Agent::Cag,
+        Source::BrainRules => Agent::Brain,
+    };
+    let text = format!("{} (confidence {})", found.diagnosis.summary, found.diagnosis.confidence);
+    tell(agent, Phase::Orient, &text, json!({"diagnosis": found.diagnosis, "remedy": found.remedy}))
+}
+
+fn rendered(proposal: &Proposal) -> Note {
+    let data = json!({
+        "remedy": proposal.remedy, "files": proposal.files, "lines": proposal.lines,
+        "digest": proposal.digest, "trust": proposal.trust, "diff": proposal.diff,
+    });
+    fixer(&format!("{}: {} file(s), {} line(s)", proposal.title, proposal.files.len(), proposal.lines), data)
+}
+
+fn ruled(verdict: &Verdict) -> Note {
+    let word = match verdict.decision {
+        Decision::Allow => "ALLOW",
+        Decision::Deny => "DENY",
+        Decision::RequireApproval => "REQUIRE_APPROVAL",
+    };
+    let text = format!("{word} by {}: {}", verdict.rules.join(", "), verdict.reasons.join("; "));
+    tell(Agent::Guardrail, Phase::Decide, &text, json!(verdict))
+}
+
+fn recovery_note(recovery: &Recovery) -> Note {
+    let word = match recovery.verdict {
+        Outcome::Recovered => "RECOVERED",
+        Outcome::Regressed => "REGRESSED",
+        Outcome::Unchanged => "UNCHANGED",
+        Outcome::Inconclusive => "INCONCLUSIVE",
+    };
+    let text = format!(
+        "{word}: {} ({} samples, {} bad; statistic {:.2}, threshold {:.2})",
+        recovery.reason, recovery.samples, recovery.bad, recovery.statistic, recovery.threshold
+    );
+    tell(Agent::Scout, Phase::Verify, &text, json!(recovery))
+}
+
+fn never_deployed(why: &str) -> Recovery {
+    Recovery {
+        verdict: Outcome::Inconclusive,
+        samples: 0,
+        bad: 0,
+        probes: 0,
+        statistic: 0.0,
+        threshold: 0.0,
+        reason: why.to_owned(),
+    }
+}

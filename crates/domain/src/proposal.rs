@@ -1,0 +1,147 @@
+//! What should be done, as data: remedy, rendered change, and what policy says of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Digest, IncidentId, Sha};
+
+/// A remedy from the closed catalogue, with bounded parameters. The only thing that crosses from readers to the writer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "remedy", rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Set a declared knob.
+    TurnKnob {
+        /// Service whose knob it is.
+        service: String,
+        /// The knob's name.
+        knob: String,
+        /// Value to set.
+        value: KnobValue,
+    },
+    /// Undo exactly one commit (or merge).
+    Revert {
+        /// Service whose `sources` cover the files.
+        service: String,
+        /// The commit.
+        commit: Sha,
+    },
+}
+
+/// A knob's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KnobValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// Whole number.
+    Int(i64),
+}
+
+impl fmt::Display for KnobValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+impl Remedy {
+    /// The remedy's kind: `turn-knob` or `revert`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TurnKnob { .. } => "turn-knob",
+            Self::Revert { .. } => "revert",
+        }
+    }
+
+    /// What trust is recorded under, and what `vouched` names: the knob's name, or `revert`.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::TurnKnob { knob, .. } => knob,
+            Self::Revert { .. } => "revert",
+        }
+    }
+
+    /// Service the remedy changes.
+    pub fn service(&self) -> &str {
+        match self {
+            Self::TurnKnob { service, .. } | Self::Revert { service, .. } => service,
+        }
+    }
+}
+
+/// New contents of one file; `None` deletes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// Path in the repository, `/`-separated.
+    pub path: String,
+    /// Contents after the change.
+    pub contents: Option<String>,
+}
+
+/// A change rendered from a remedy, ready to be judged. Contract: `Incident.proposal`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What is applied.
+    #[serde(flatten)]
+    pub remedy: Remedy,
+    /// Lower 5 % bound of this remedy's record, 0..=1 (see [`crate::knowledge`]).
+    pub trust: f64,
+    /// Commit the change was rendered on.
+    pub base: Sha,
+    /// Files touched.
+    pub files: Vec<String>,
+    /// The files' new contents.
+    pub changes: Vec<FileChange>,
+    /// Unified diff.
+    pub diff: String,
+    /// Lines added and removed.
+    pub lines: u32,
+    /// What [`crate::permit::Permit`] is bound to.
+    pub digest: Digest,
+    /// Pull request title; numbers and ids only.
+    pub title: String,
+    /// Pull request body, Markdown; numbers and ids only.
+    pub rationale: String,
+}
+
+/// The digest that binds judgement to deed: incident, base commit, and every file's new contents.
+pub fn digest(incident: &IncidentId, base: &Sha, changes: &[FileChange]) -> Digest {
+    let mut parts: Vec<&[u8]> = vec![incident.as_str().as_bytes(), base.0.as_bytes()];
+    for change in changes {
+        parts.push(change.path.as_bytes());
+        parts.push(match &change.contents {
+            Some(_) => b"write",
+            None => b"delete",
+        });
+        parts.push(change.contents.as_deref().unwrap_or_default().as_bytes());
+    }
+    Digest::of(parts)
+}
+
+/// What policy decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Decision {
+    /// Open and merge.
+    Allow,
+    /// Touch nothing.
+    Deny,
+    /// Open; a person merges.
+    RequireApproval,
+}
+
+/// Policy's answer. Contract: `Incident.verdict`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was decided.
+    pub decision: Decision,
+    /// Ids of the rules that decided.
+    pub rules: Vec<String>,
+    /// Why, in sentences.
+    pub reasons: Vec<String>,
+    /// Proposal this verdict is about.
+    pub digest: Digest,
+}

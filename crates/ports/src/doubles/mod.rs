@@ -1,0 +1,1 @@
+//! In-memory stand-ins that record what they were asked.

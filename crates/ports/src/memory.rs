@@ -1,0 +1,54 @@
+//! The incident memory: exact look-up by fingerprint, and the nearest lessons by text.
+
+use async_trait::async_trait;
+use sre_space_domain::ids::Digest;
+use sre_space_domain::knowledge::Lesson;
+use thiserror::Error;
+
+/// A lesson and how near it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// The lesson.
+    pub lesson: Lesson,
+    /// Cosine similarity, -1..=1.
+    pub score: f64,
+}
+
+/// Why the memory did not do it.
+#[derive(Debug, Error)]
+pub enum MemoryError {
+    /// The backend refused or is unreachable.
+    #[error("the memory failed: {0}")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A stored lesson is not what was written.
+    #[error("a stored lesson cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl MemoryError {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Backend(_) => true,
+            Self::Corrupt(_) => false,
+        }
+    }
+}
+
+/// Reads lessons; any agent may.
+#[async_trait]
+pub trait Recollection: Send + Sync {
+    /// Lessons with exactly this fingerprint, newest first.
+    async fn lookup(&self, fingerprint: &Digest) -> Result<Vec<Lesson>, MemoryError>;
+    /// The `k` lessons nearest to a text of our own words, best first.
+    async fn nearest(&self, text: &str, k: usize) -> Result<Vec<Match>, MemoryError>;
+}
+
+/// Writes lessons; only Curator holds one.
+///
+/// Promise: what was remembered survives a restart; remembering one incident twice leaves one lesson.
+#[async_trait]
+pub trait Memory: Recollection {
+    /// Stores a lesson.
+    async fn remember(&self, lesson: &Lesson) -> Result<(), MemoryError>;
+}
