@@ -22,7 +22,7 @@ pub fn step(incident: Incident, event: Event, rules: &Rules, now: Timestamp) -> 
 }
 
 /// The states in which an event means something.
-fn belongs(event: &Event, state: State) -> bool {
+pub(super) fn belongs(event: &Event, state: State) -> bool {
     match event {
         Event::Confirmed(_) | Event::Faded => state == State::Detected,
         Event::TicketOpened(_) | Event::Recalled(_) => state == State::Matching,
