@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::beta;
 use crate::diagnosis::FaultKind;
 use crate::ids::{Digest, IncidentId};
 use crate::proposal::Remedy;
@@ -60,4 +61,27 @@ pub struct TrackRecord {
     pub verified: u32,
     /// Verified failures.
     pub failed: u32,
+}
+
+/// Trust in a remedy: the lower 5 % bound of Beta(1 + vouched + verified, 1 + failed).
+///
+/// All successes pass 0.90 only from 28 on; `vouched` is the owners' explicit starting credit.
+pub fn trust(vouched: u32, record: TrackRecord) -> f64 {
+    let good = 1.0 + f64::from(vouched) + f64::from(record.verified);
+    beta::quantile(0.05, good, 1.0 + f64::from(record.failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_eight_successes_earn_trust_and_one_failure_costs_it() {
+        let of = |verified, failed| trust(0, TrackRecord { verified, failed });
+        assert!(of(27, 0) <= 0.90);
+        assert!(of(28, 0) > 0.90);
+        assert!(of(28, 1) < 0.90);
+        assert!(of(0, 0) < 0.06);
+        assert_eq!(trust(30, TrackRecord::default()), of(30, 0));
+    }
 }

@@ -3,7 +3,9 @@
 //! Everything here is pure and synchronous: no I/O, no clock, no randomness. Time is always an argument.
 //! Start with [`incident`]: it is the state machine every other word serves.
 
+pub mod beta;
 pub mod catalogue;
+pub mod detect;
 pub mod diagnosis;
 pub mod evidence;
 pub mod ids;
