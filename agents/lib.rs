@@ -1,1 +1,6 @@
-//! placeholder
+//! The agents, in the order an incident meets them.
+//!
+//! None of them knows a backend: they are given ports, evidence and time. What each may do is its charter, the door text
+//! of its folder.
+
+pub mod scout;
