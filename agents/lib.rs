@@ -3,4 +3,7 @@
 //! None of them knows a backend: they are given ports, evidence and time. What each may do is its charter, the door text
 //! of its folder.
 
+pub mod brain;
+pub mod cag;
+pub mod ownership;
 pub mod scout;

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod knowledge;
 pub mod permit;
 pub mod proposal;
+pub mod rca;
 pub mod recovery;
 pub mod signal;
 pub mod telemetry;

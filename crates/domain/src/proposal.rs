@@ -64,6 +64,17 @@ impl Remedy {
         }
     }
 
+    /// Whether trying the other would be trying this again: the same knob, to whatever value, or the same commit.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::TurnKnob { service, knob, .. }, Self::TurnKnob { service: its, knob: also, .. }) => {
+                service == its && knob == also
+            }
+            (Self::Revert { commit, .. }, Self::Revert { commit: also, .. }) => commit == also,
+            (Self::TurnKnob { .. }, Self::Revert { .. }) | (Self::Revert { .. }, Self::TurnKnob { .. }) => false,
+        }
+    }
+
     /// Service the remedy changes.
     pub fn service(&self) -> &str {
         match self {

@@ -193,7 +193,8 @@ impl Machine<'_> {
             let why = format!("confidence {confidence:.3} is not above {:.2}", self.rules.confidence_threshold);
             return self.page(State::Escalated, EscalationReason::LowConfidence, why, Some(note));
         }
-        match found.remedy.filter(|remedy| !self.incident.tried().contains(remedy)) {
+        let tried = self.incident.tried();
+        match found.remedy.filter(|remedy| !tried.iter().any(|other| other.is_same(remedy))) {
             Some(remedy) => {
                 self.incident.remedy = Some(remedy);
                 self.to(State::Deciding, Effect::Render, note)

@@ -209,11 +209,12 @@ fn what_did_not_help_is_reverted_and_not_tried_again() {
 
 #[test]
 fn the_third_failed_attempt_calls_a_person_and_there_is_no_fourth() {
-    let failed = |value| {
+    let failed = |name: &str| {
         let judged = Event::Judged(recovery(Outcome::Unchanged));
-        [to_merge(knob(value)), vec![Event::Deployed, judged, Event::Reverted(Change::default())]].concat()
+        let remedy = Remedy::TurnKnob { service: "shop".into(), knob: name.into(), value: KnobValue::Int(30) };
+        [to_merge(remedy), vec![Event::Deployed, judged, Event::Reverted(Change::default())]].concat()
     };
-    let last = walk([to_diagnosis(), failed(30), failed(40), failed(50)].concat());
+    let last = walk([to_diagnosis(), failed("a"), failed("b"), failed("c")].concat());
     assert_eq!(last.incident.state, State::Escalated);
     assert_eq!(last.incident.attempts.len(), 3);
     assert_eq!(last.incident.escalation.map(|call| call.reason), Some(EscalationReason::AttemptsExhausted));

@@ -1,0 +1,32 @@
+//! Brain. ORIENT.
+//!
+//! Mission: find the cause and the place of a failure, and the remedy the owners declared for it. Trigger: CAG knows nothing.
+//! Authority: reads evidence; holds no credentials. Output: a [`Finding`] with every term of its confidence.
+
+use sre_space_domain::catalogue::Catalogue;
+use sre_space_domain::diagnosis::Source;
+use sre_space_domain::evidence::Evidence;
+use sre_space_domain::incident::Finding;
+use sre_space_domain::proposal::Remedy;
+use sre_space_domain::rca::{self, Current, Gap};
+
+use crate::ownership;
+
+/// Explains the evidence and chooses a remedy that was not tried yet. Without a catalogue nothing may be changed, and the
+/// finding carries no remedy.
+pub fn diagnose(
+    evidence: &Evidence,
+    rules: Option<&Catalogue>,
+    current: &Current,
+    tried: &[Remedy],
+) -> Result<Finding, Gap> {
+    let reading = rca::read(evidence, &|service, path| ownership::owns(rules, service, path))?;
+    let bound = rules.and_then(|rules| rca::bind(&reading, rules, current, tried));
+    let (remedy, choice) = bound.unzip();
+    Ok(Finding {
+        source: Source::BrainRules,
+        diagnosis: reading.diagnosis(choice),
+        signature: reading.signature(),
+        remedy,
+    })
+}

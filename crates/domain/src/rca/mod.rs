@@ -1,0 +1,185 @@
+//! Root cause from traces: where a failure begins, what shape it has, what was measured on the way, how sure that is.
+//!
+//! Everything is structural: who calls whom, what fails alone, what waits, what began with which revision. No message and no
+//! particular name is ever read, so telemetry text cannot steer the answer.
+
+mod change;
+mod forest;
+mod origin;
+mod remedy;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+pub use self::change::Guilty;
+use self::forest::Forest;
+use self::origin::Origin;
+pub use self::remedy::bind;
+use self::shape::Shape;
+use crate::catalogue::Catalogue;
+use crate::diagnosis::{Confidence, Diagnosis, Exhibit, FaultKind, Measured, Term};
+use crate::evidence::Evidence;
+use crate::knowledge::Signature;
+use crate::proposal::KnobValue;
+
+/// Present values of the owners' knobs, by (service, knob).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Current(pub BTreeMap<(String, String), KnobValue>);
+
+/// Which files belong to a service, as its owners declared: (service, path).
+pub type Owns<'a> = &'a dyn Fn(&str, &str) -> bool;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Gap {
+    /// More evidence may come.
+    #[error("too early to say: {0}")]
+    TooEarly(String),
+    /// More of the same would not help.
+    #[error("the evidence is not clear: {0}")]
+    Unclear(String),
+}
+
+impl Gap {
+    /// Whether waiting can help.
+    pub fn is_early(&self) -> bool {
+        matches!(self, Self::TooEarly(_))
+    }
+}
+
+/// What the evidence shows, before anything is decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Service where the failure begins.
+    pub service: String,
+    /// Operation where the failure begins.
+    pub operation: String,
+    /// What kind of fault its structure shows.
+    pub kind: FaultKind,
+    /// Structural facts, sorted.
+    pub facts: Vec<String>,
+    /// Sizes.
+    pub measured: Measured,
+    /// The change it began with.
+    pub guilty: Option<Guilty>,
+    origin: Origin,
+    fit: Term,
+    detector: f64,
+}
+
+/// Bad traces needed for an answer while the incident is young, and seconds since the onset.
+const ENOUGH_TRACES: usize = 30;
+const YOUNG_S: f64 = 7.0;
+/// Where traffic is thin, this many must do after this time.
+const FEW_TRACES: usize = 5;
+const OLD_S: f64 = 30.0;
+
+/// Reads the evidence. `owns` tells which files belong to a service.
+pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
+    let forest = Forest::grow(evidence);
+    let age_s = (evidence.taken_ms - evidence.signal.onset_ms) as f64 / 1_000.0;
+    let bad = forest.bad_traces().len();
+    let mature = (bad >= ENOUGH_TRACES && age_s >= YOUNG_S) || (bad >= FEW_TRACES && age_s >= OLD_S);
+    if !mature {
+        return Err(Gap::TooEarly(format!("{bad} bad traces, {age_s:.1} s since the onset")));
+    }
+    let origin = origin::locate(&forest).ok_or_else(|| Gap::Unclear("no bad trace shows where it fails".into()))?;
+    let guilty = change::guilty(evidence, &forest, &origin, owns);
+    let shape = shape::recognise(&forest, &origin, guilty.is_some());
+    let Shape { kind, facts, mut measured, fit } = shape;
+    measured.revision = guilty.as_ref().map(|guilty| guilty.revision.clone());
+    Ok(Reading {
+        service: origin.service.clone(),
+        operation: origin.operation.clone(),
+        kind,
+        facts,
+        measured,
+        guilty,
+        origin,
+        fit,
+        detector: evidence.signal.posterior,
+    })
+}
+
+impl Reading {
+    /// The structural shape: equal for the same fault again.
+    pub fn signature(&self) -> Signature {
+        Signature {
+            service: self.service.clone(),
+            operation: self.operation.clone(),
+            kind: self.kind,
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// The diagnosis with its terms; `choice` says how far the choice of what to change was clear.
+    pub fn diagnosis(&self, choice: Option<Term>) -> Diagnosis {
+        let terms: Vec<Term> = [
+            Term {
+                name: "detector".into(),
+                value: self.detector,
+                why: format!("P(bad share > 5 %) = {:.4}", self.detector),
+            },
+            self.origin.localisation.clone(),
+            self.origin.coverage.clone(),
+            self.fit.clone(),
+        ]
+        .into_iter()
+        .chain(choice)
+        .collect();
+        let exhibit = |(trace, span): &(String, String)| Exhibit {
+            trace_id: trace.clone(),
+            span_id: span.clone(),
+            why: "bad here, and nothing it called was".into(),
+        };
+        Diagnosis {
+            service: self.service.clone(),
+            operation: self.operation.clone(),
+            kind: self.kind,
+            summary: self.summary(),
+            confidence: Confidence::product(terms.iter().map(|term| term.value)),
+            terms,
+            evidence: self.origin.exhibits.iter().map(exhibit).collect(),
+            candidates: self.origin.candidates.clone(),
+            measured: self.measured.clone(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let number = |value: Option<f64>| value.unwrap_or_default();
+        let (service, operation) = (&self.service, &self.operation);
+        match self.kind {
+            FaultKind::PoolExhausted => format!(
+                "{service} {operation} waits for a connection: {:.0} work at once at most, while {:.0} requests/s x {:.2} s ask for {:.0}",
+                number(self.measured.plateau),
+                number(self.measured.arrival_rate),
+                number(self.measured.hold_s),
+                number(self.measured.demand),
+            ),
+            FaultKind::BadChange => format!(
+                "{service} {operation} fails since revision {}",
+                self.measured.revision.as_deref().and_then(|revision| revision.get(..10)).unwrap_or("unknown"),
+            ),
+            FaultKind::SlowQuery => format!("{service} {operation} is slow in its database calls"),
+            FaultKind::DependencyTimeout => format!("{service} {operation} is slow or unreachable for its callers"),
+            FaultKind::MemoryLeak
+            | FaultKind::RetryStorm
+            | FaultKind::CpuSaturation
+            | FaultKind::NetworkDelay
+            | FaultKind::CrashLoop
+            | FaultKind::ErrorBurst
+            | FaultKind::Unknown => {
+                format!("{service} {operation} fails by itself; no known structure explains it")
+            }
+        }
+    }
+}
+
+/// Whether the owners' catalogue has anything for a service.
+pub fn is_known(catalogue: &Catalogue, service: &str) -> bool {
+    catalogue.services.contains_key(service)
+}
