@@ -1,1 +1,6 @@
-//! placeholder
+//! Real backends behind the ports. None of them knows an agent.
+
+pub mod bus;
+pub mod memory;
+pub mod probe;
+pub mod store;

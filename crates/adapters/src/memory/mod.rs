@@ -1,0 +1,4 @@
+//! Memories.
+
+pub mod embed;
+pub mod embedded;
