@@ -1,0 +1,9 @@
+CREATE TABLE customers (
+    id TEXT PRIMARY KEY, birth_date TEXT NOT NULL, years INTEGER NOT NULL, region TEXT NOT NULL
+);
+CREATE TABLE quotes (
+    id INTEGER PRIMARY KEY, customer TEXT NOT NULL, cents INTEGER NOT NULL
+);
+CREATE TABLE visits (
+    customer TEXT PRIMARY KEY, page TEXT NOT NULL
+);

@@ -1,0 +1,76 @@
+//! The switch of the faults. It lives in a file of the data folder, so that a redeployed process still has it; it is never
+//! in any span.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use git2::Repository;
+
+use crate::git::{self, Edit};
+use crate::seed;
+
+/// Each quote holds its connection across the slow rating call.
+pub const HOLD_CONNECTION: &str = "500";
+/// A pull request with a rule that fails for some customers is merged.
+pub const BAD_DEPLOY: &str = "bad-deploy";
+/// As `500`, and the configured pool size is ignored: no larger value helps.
+pub const STUCK_POOL: &str = "stuck-pool";
+/// Types that users are told of.
+pub const TYPES: [&str; 2] = [HOLD_CONNECTION, BAD_DEPLOY];
+
+const FILE: &str = "faults.json";
+const RULE: &str = "rules/pricing.rhai";
+
+/// Faults that are on.
+pub fn active(data: &Path) -> BTreeSet<String> {
+    fs::read(data.join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn write(data: &Path, active: &BTreeSet<String>) -> Result<()> {
+    let draft = data.join("faults.json.new");
+    fs::write(&draft, serde_json::to_vec(active)?)?;
+    Ok(fs::rename(draft, data.join(FILE))?)
+}
+
+/// Switches a fault on; `false` when there is no such type.
+pub fn inject(data: &Path, repo: &Path, kind: &str) -> Result<bool> {
+    match kind {
+        HOLD_CONNECTION | STUCK_POOL => {
+            let mut on = active(data);
+            on.insert(kind.to_owned());
+            write(data, &on)?;
+        }
+        BAD_DEPLOY => bad_deploy(repo)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// A loyalty discount that divides by the years as a customer: new customers have none.
+fn bad_deploy(repo: &Path) -> Result<()> {
+    let repo = Repository::open_bare(repo)?;
+    let head = git::head(&repo).context("the repository is empty")?;
+    let rule = String::from_utf8(git::file(&repo, head, RULE)?)?;
+    let changed =
+        rule.replace("base * factor / 100 - loyalty * 50", "base * factor / 100 - 1200 / (customer.years / 3)");
+    let edits: [Edit; 1] = [(RULE.to_owned(), Some(changed.into_bytes()))];
+    git::merge_pull_request(&repo, "welcome-discount", "Spread the loyalty discount over the years", &edits).map(drop)
+}
+
+/// Switches everything off and merges the owners' baseline back.
+pub fn resolve(data: &Path, repo: &Path) -> Result<()> {
+    write(data, &BTreeSet::new())?;
+    let repo = Repository::open_bare(repo)?;
+    let head = git::head(&repo).context("the repository is empty")?;
+    let differs = |(path, text): &(&str, &str)| git::file(&repo, head, path).ok().as_deref() != Some(text.as_bytes());
+    let edits: Vec<Edit> = seed::baseline()
+        .filter(differs)
+        .map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())))
+        .collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    git::merge_pull_request(&repo, "baseline", "Back to the baseline", &edits).map(drop)
+}
