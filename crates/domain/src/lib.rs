@@ -12,6 +12,7 @@ pub mod ids;
 pub mod incident;
 pub mod journal;
 pub mod knowledge;
+pub mod path;
 pub mod permit;
 pub mod proposal;
 pub mod rca;
