@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn ordinary_files_may_be_written() {
-        for path in ["config/quote-engine.yaml", "rules/pricing.rhai", "a", "migrations/0002_index.sql", ".env.example"] {
+        for path in ["config/quote-engine.yaml", "rules/pricing.rhai", "a", "migrations/0002_index.sql", ".env.example"]
+        {
             assert_eq!(check(path), Ok(()), "{path}");
         }
     }
@@ -80,7 +81,9 @@ mod tests {
     #[test]
     fn paths_that_need_decoding_are_refused() {
         let long = "a".repeat(256);
-        for path in ["", "a\\b", "a\0b", "a%2eb", "cafe\u{301}", "caf\u{e9}", "a b", "a~1", "a\nb", "a:b", long.as_str()] {
+        for path in
+            ["", "a\\b", "a\0b", "a%2eb", "cafe\u{301}", "caf\u{e9}", "a b", "a~1", "a\nb", "a:b", long.as_str()]
+        {
             assert_eq!(check(path), Err(BadPath::NotPlain(path.to_owned())), "{path:?}");
         }
     }

@@ -1,1 +1,3 @@
 //! In-memory stand-ins that record what they were asked.
+
+pub mod forge;

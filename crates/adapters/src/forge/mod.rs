@@ -1,0 +1,3 @@
+//! Forges: where the watched repository lives.
+
+pub mod local;
