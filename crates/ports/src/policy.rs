@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use sre_space_domain::catalogue::Autonomy;
 use thiserror::Error;
 
-/// What the decision is about. Numbers are in basis points (1/10,000) because policies compare whole numbers.
+/// What the decision is about.
+///
+/// Policies compare whole numbers, so shares of one travel in billionths (`_e9`): fine enough that 0.9000001 is above
+/// 0.90, and that 0.90 is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// Service to be changed.
@@ -15,12 +18,12 @@ pub struct Question {
     pub fault: String,
     /// How far the owners let us go.
     pub autonomy: Autonomy,
-    /// `diagnosis.confidence` in basis points, rounded down.
-    pub confidence_bp: i64,
-    /// `remedy.trust` in basis points, rounded down.
-    pub trust_bp: i64,
-    /// Threshold both must be strictly above, in basis points.
-    pub threshold_bp: i64,
+    /// `diagnosis.confidence` in billionths, rounded down.
+    pub confidence_e9: i64,
+    /// `remedy.trust` in billionths, rounded down.
+    pub trust_e9: i64,
+    /// Threshold both must be strictly above, in billionths.
+    pub threshold_e9: i64,
     /// Files touched.
     pub files: Vec<String>,
     /// Lines added and removed.
