@@ -3,5 +3,6 @@
 pub mod bus;
 pub mod forge;
 pub mod memory;
+pub mod policy;
 pub mod probe;
 pub mod store;
