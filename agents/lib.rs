@@ -5,5 +5,11 @@
 
 pub mod brain;
 pub mod cag;
-pub mod ownership;
+pub mod catalogue;
+pub mod curator;
+pub mod fixer;
+pub mod guardrail;
+pub mod human;
+mod ownership;
+pub mod present;
 pub mod scout;

@@ -1,1 +1,13 @@
-//! placeholder
+//! SRE-Space: from a failing span to a proven fix.
+//!
+//! The server: settings, wiring, HTTP, the incident loop and its tasks. Decisions live on the floors below, in
+//! `sre-space-domain` and `sre-space-agents`.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod crew;
+pub mod ingest;
+pub mod monitor;
+pub mod orchestrator;
+pub mod watch;

@@ -126,7 +126,8 @@ impl Scout {
         let is_entry = span.kind.is_entry() || (span.kind == SpanKind::Internal && span.parent_id.is_none());
         if is_entry {
             let series = self.series.entry(key).or_default();
-            series.take(bad, span.failed(), span.trace_id, source, received_ms);
+            let seen = series::Seen { bad, failed: span.failed(), trace: span.trace_id, source };
+            series.take(seen, received_ms);
             self.revisions.take(key, revision, bad, received_ms);
             self.calls.served(service, span.duration_ns(), bad, received_ms);
         }
@@ -151,10 +152,9 @@ impl Scout {
         };
         let (Some(caller), Some(callee)) = (caller, callee) else { return };
         self.calls.called(caller.key.0, callee.key.0, callee.bad || caller.bad, received_ms);
-        if caller.bad && callee.bad && caller.source != callee.source {
-            if let Some(series) = self.series.get_mut(&callee.key) {
-                series.corroborated(caller.source);
-            }
+        let agree = caller.bad && callee.bad && caller.source != callee.source;
+        if let Some(series) = self.series.get_mut(&callee.key).filter(|_| agree) {
+            series.corroborated(caller.source);
         }
     }
 
@@ -162,11 +162,11 @@ impl Scout {
         let sides = if is_entry { &mut self.entries } else { &mut self.exits };
         sides.insert(id, side);
         self.order.push_back(id);
-        if self.order.len() > MOST_CALLS {
-            if let Some(old) = self.order.pop_front() {
-                self.entries.remove(&old);
-                self.exits.remove(&old);
-            }
+        if self.order.len() > MOST_CALLS
+            && let Some(old) = self.order.pop_front()
+        {
+            self.entries.remove(&old);
+            self.exits.remove(&old);
         }
     }
 

@@ -66,7 +66,7 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
         operation: tally(Some(&watch.operation)),
         probes: Tally { all: watch.probes.good + watch.probes.bad, bad: watch.probes.bad },
         probe_failed_before: watch.probes.failed_before,
-        still_suspect: suspects.iter().any(|suspect| known(suspect)),
+        still_suspect: suspects.iter().any(known),
         newly_suspect: suspects
             .iter()
             .filter(|suspect| !known(suspect))

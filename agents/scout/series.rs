@@ -38,6 +38,19 @@ struct Second {
     bad: u64,
 }
 
+/// One event, as a series counts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Failed or slow.
+    pub bad: bool,
+    /// Failed.
+    pub failed: bool,
+    /// Trace it belongs to.
+    pub trace: TraceId,
+    /// Who reported it.
+    pub source: Name,
+}
+
 /// Counts of the window.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -80,7 +93,8 @@ struct Excursion {
 
 impl Series {
     /// Takes one event.
-    pub fn take(&mut self, bad: bool, failed: bool, trace: TraceId, source: Name, now_ms: i64) {
+    pub fn take(&mut self, seen: Seen, now_ms: i64) {
+        let Seen { bad, failed, trace, source } = seen;
         let baseline = self.baseline.rate();
         if self.cusum.statistic() <= 0.0 && self.phase() == Phase::Calm {
             self.excursion = Excursion::default();

@@ -14,6 +14,8 @@ pub mod journal;
 pub mod knowledge;
 pub mod path;
 pub mod permit;
+pub mod plain;
+pub mod postmortem;
 pub mod proposal;
 pub mod rca;
 pub mod recovery;

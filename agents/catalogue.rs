@@ -1,0 +1,151 @@
+//! Reads `.sre-space.yaml`, strictly: what the owners did not clearly say, they did not say.
+//!
+//! The words are [`sre_space_domain::catalogue`]'s. A file with one mistake is refused as a whole, because a rule that
+//! is skipped in silence is worse than none.
+
+use globset::{Glob, GlobBuilder, GlobMatcher};
+use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, ServiceRules};
+use sre_space_domain::path::{self, BadPath};
+use thiserror::Error;
+
+/// Where the file lies in a watched repository.
+pub const FILE: &str = ".sre-space.yaml";
+
+/// Why the owners' file is refused.
+#[derive(Debug, Error)]
+pub enum CatalogueError {
+    /// It does not parse, or has a key nobody knows.
+    #[error(".sre-space.yaml cannot be read: {0}")]
+    Unreadable(#[source] Box<serde_saphyr::Error>),
+    /// It is written for another version of us.
+    #[error("version {0} of .sre-space.yaml is not known; 1 is")]
+    Version(u32),
+    /// A service's rules contradict themselves.
+    #[error("service {service:?}: {mistake}")]
+    Service {
+        /// Service.
+        service: String,
+        /// What is wrong with it.
+        mistake: Mistake,
+    },
+}
+
+/// A rule that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Mistake {
+    /// Names end up in branches, titles and policies.
+    #[error("{0:?} is not a plain name")]
+    Name(String),
+    /// Two knobs share a name.
+    #[error("two knobs are called {0:?}")]
+    Twice(String),
+    /// The knob's file must not be written.
+    #[error("knob {0:?}: {1}")]
+    File(String, BadPath),
+    /// The dotted path has an empty or odd component.
+    #[error("knob {0:?}: {1:?} is not a dotted path")]
+    Path(String, String),
+    /// An int without both bounds, `min` above `max`, a step below 1 or off the bounds, or a bool with any of them.
+    #[error("knob {0:?}: an int needs min <= max, both multiples of a step of at least 1; a bool has none of them")]
+    Bounds(String),
+    /// A pattern that does not compile.
+    #[error("source {0:?} is not a pattern")]
+    Source(String),
+    /// `vouched` names no remedy.
+    #[error("vouched for {0:?}, which is neither a knob nor \"revert\"")]
+    Vouched(String),
+    /// The objectives cannot be met or missed.
+    #[error("slo: latency_ms must be at least 1, error_ratio between 0 and 1")]
+    Slo,
+    /// The probe is not `METHOD /path`, or there is nowhere to send it.
+    #[error("probe {0:?} is not GET or HEAD and a path, with an http base_url to send it to")]
+    Probe(String),
+}
+
+/// Parses and checks the file.
+pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
+    let catalogue: Catalogue =
+        serde_saphyr::from_str(text).map_err(|error| CatalogueError::Unreadable(Box::new(error)))?;
+    if catalogue.version != 1 {
+        return Err(CatalogueError::Version(catalogue.version));
+    }
+    for (service, rules) in &catalogue.services {
+        check_service(service, rules)
+            .map_err(|mistake| CatalogueError::Service { service: service.clone(), mistake })?;
+    }
+    Ok(catalogue)
+}
+
+/// Whether a revert for this service may touch the file: one of its `sources`, or a file of its knobs.
+pub fn declares(rules: &ServiceRules, path: &str) -> bool {
+    rules.knobs.iter().any(|knob| knob.file == path)
+        || rules.sources.iter().filter_map(|source| matcher(source).ok()).any(|source| source.is_match(path))
+}
+
+fn check_service(service: &str, rules: &ServiceRules) -> Result<(), Mistake> {
+    check_name(service, " ./:@")?;
+    for (index, knob) in rules.knobs.iter().enumerate() {
+        if rules.knobs.iter().take(index).any(|earlier| earlier.name == knob.name) {
+            return Err(Mistake::Twice(knob.name.clone()));
+        }
+        check_knob(knob)?;
+    }
+    if let Some(source) = rules.sources.iter().find(|source| matcher(source).is_err()) {
+        return Err(Mistake::Source(source.clone()));
+    }
+    let known = |name: &String| name == "revert" || rules.knobs.iter().any(|knob| knob.name == *name);
+    if let Some(name) = rules.vouched.keys().find(|name| !known(name)) {
+        return Err(Mistake::Vouched(name.clone()));
+    }
+    if rules.slo.latency_ms == 0 || !(0.0..=1.0).contains(&rules.slo.error_ratio) {
+        return Err(Mistake::Slo);
+    }
+    check_probe(rules)
+}
+
+fn check_knob(knob: &Knob) -> Result<(), Mistake> {
+    check_name(&knob.name, ".")?;
+    path::check(&knob.file).map_err(|bad| Mistake::File(knob.name.clone(), bad))?;
+    if !knob.path.split('.').all(|part| check_name(part, "").is_ok()) {
+        return Err(Mistake::Path(knob.name.clone(), knob.path.clone()));
+    }
+    if has_sane_bounds(knob) { Ok(()) } else { Err(Mistake::Bounds(knob.name.clone())) }
+}
+
+fn has_sane_bounds(knob: &Knob) -> bool {
+    let step = knob.step.unwrap_or(1);
+    match (knob.kind, knob.min, knob.max) {
+        (KnobType::Int, Some(min), Some(max)) => step >= 1 && min <= max && min % step == 0 && max % step == 0,
+        (KnobType::Int, _, _) => false,
+        (KnobType::Bool, None, None) => knob.step.is_none(),
+        (KnobType::Bool, _, _) => false,
+    }
+}
+
+/// Letters, digits, `-` and `_`, and what else the caller admits; at most 128 of them, and no space at either end.
+fn check_name(name: &str, also: &str) -> Result<(), Mistake> {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_".contains(letter) || also.contains(letter);
+    if !name.is_empty() && name.len() <= 128 && name.trim() == name && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Mistake::Name(name.to_owned()))
+}
+
+fn check_probe(rules: &ServiceRules) -> Result<(), Mistake> {
+    let Some(probe) = &rules.verify.probe else { return Ok(()) };
+    let asks = probe.split_once(' ').is_some_and(|(method, path)| {
+        ["GET", "HEAD"].contains(&method) && path.starts_with('/') && !path.contains(char::is_whitespace)
+    });
+    let has_place =
+        rules.base_url.as_deref().is_some_and(|url| url.starts_with("http://") || url.starts_with("https://"));
+    if asks && has_place { Ok(()) } else { Err(Mistake::Probe(probe.clone())) }
+}
+
+fn matcher(source: &str) -> Result<GlobMatcher, globset::Error> {
+    let glob: Glob = GlobBuilder::new(source).literal_separator(true).backslash_escape(false).build()?;
+    Ok(glob.compile_matcher())
+}
+
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! Remedy in, proposal out: pure, so that equal orders on equal files make equal changes.
+
+use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, ServiceRules};
+use sre_space_domain::diagnosis::FaultKind;
+use sre_space_domain::ids::Sha;
+use sre_space_domain::path::{self, BadPath, MAX_FILES, MAX_LINES};
+use sre_space_domain::proposal::{FileChange, KnobValue, Proposal, Remedy, digest};
+use thiserror::Error;
+
+use super::Order;
+use super::diff::{Pair, unified};
+use super::gather::{Inputs, knob};
+use super::words::{self, What};
+use super::yaml::{self, YamlError};
+use crate::catalogue::declares;
+
+/// Why there is no proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RenderError {
+    /// The owners declare no such service.
+    #[error("service {0:?} is not in the catalogue")]
+    UnknownService(String),
+    /// The owners declare no such knob.
+    #[error("knob {0:?} is not in the catalogue")]
+    UnknownKnob(String),
+    /// The owners do not offer the knob for this fault.
+    #[error("knob {knob:?} is not offered for {}", fault.as_str())]
+    NotOffered {
+        /// Knob.
+        knob: String,
+        /// Fault.
+        fault: FaultKind,
+    },
+    /// The value is of another type, out of bounds, or off the step.
+    #[error("{value} is outside what the owners allow for knob {knob:?}")]
+    OutOfBounds {
+        /// Knob.
+        knob: String,
+        /// Value.
+        value: KnobValue,
+    },
+    /// The file that should be changed is not there.
+    #[error("{0} is not in the repository")]
+    MissingFile(String),
+    /// The value cannot be set in the file.
+    #[error("the knob cannot be turned: {0}")]
+    Yaml(#[from] YamlError),
+    /// The commit is not a full object name.
+    #[error("{0:?} is not a full commit name")]
+    NotACommit(String),
+    /// The revert touches a file that is neither a source nor a knob's.
+    #[error("{0} is not among the service's sources")]
+    Undeclared(String),
+    /// The revert touches a file that no machine may write.
+    #[error(transparent)]
+    Path(#[from] BadPath),
+    /// Nothing would change.
+    #[error("nothing would change")]
+    Nothing,
+    /// More files than one change may touch.
+    #[error("{0} files are more than {MAX_FILES}")]
+    TooManyFiles(usize),
+    /// More lines than one change may touch.
+    #[error("{0} lines are more than {MAX_LINES}")]
+    TooManyLines(u32),
+}
+
+/// Renders an order on top of `base`, of which `inputs` were gathered.
+pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs) -> Result<Proposal, RenderError> {
+    let service = order.remedy.service();
+    let rules = catalogue.services.get(service).ok_or_else(|| RenderError::UnknownService(service.to_owned()))?;
+    let (changes, what) = match &order.remedy {
+        Remedy::TurnKnob { knob: name, value, .. } => {
+            let knob = knob(catalogue, service, name).ok_or_else(|| RenderError::UnknownKnob(name.clone()))?;
+            turned(knob, value, order.fault, inputs)?
+        }
+        Remedy::Revert { commit, .. } => undone(rules, commit, inputs)?,
+    };
+    check_paths(&changes)?;
+    propose(order, base, inputs, (changes, what))
+}
+
+type Rendered<'a> = (Vec<FileChange>, What<'a>);
+
+fn turned<'a>(
+    knob: &'a Knob,
+    value: &'a KnobValue,
+    fault: FaultKind,
+    inputs: &Inputs,
+) -> Result<Rendered<'a>, RenderError> {
+    if !knob.remedies.contains(&fault) {
+        return Err(RenderError::NotOffered { knob: knob.name.clone(), fault });
+    }
+    if !allows(knob, value) {
+        return Err(RenderError::OutOfBounds { knob: knob.name.clone(), value: value.clone() });
+    }
+    let text = inputs.files.get(&knob.file).ok_or_else(|| RenderError::MissingFile(knob.file.clone()))?;
+    let edit = yaml::set(text, &knob.path, value)?;
+    let change = FileChange { path: knob.file.clone(), contents: Some(edit.text) };
+    Ok((vec![change], What::Turned { knob, from: edit.from, to: value }))
+}
+
+fn allows(knob: &Knob, value: &KnobValue) -> bool {
+    match (knob.kind, value) {
+        (KnobType::Bool, KnobValue::Bool(_)) => true,
+        (KnobType::Int, KnobValue::Int(value)) => {
+            let inside = knob.min.is_some_and(|min| min <= *value) && knob.max.is_some_and(|max| *value <= max);
+            inside && value.checked_rem(knob.step.unwrap_or(1)) == Some(0)
+        }
+        (KnobType::Bool, KnobValue::Int(_)) | (KnobType::Int, KnobValue::Bool(_)) => false,
+    }
+}
+
+fn undone<'a>(rules: &ServiceRules, commit: &'a Sha, inputs: &Inputs) -> Result<Rendered<'a>, RenderError> {
+    if !words::is_full(&commit.0) {
+        return Err(RenderError::NotACommit(commit.0.clone()));
+    }
+    if let Some(stray) = inputs.undo.iter().find(|change| !declares(rules, &change.path)) {
+        return Err(RenderError::Undeclared(stray.path.clone()));
+    }
+    let mut changes = inputs.undo.clone();
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok((changes, What::Undone { commit }))
+}
+
+fn check_paths(changes: &[FileChange]) -> Result<(), RenderError> {
+    if changes.len() > MAX_FILES {
+        return Err(RenderError::TooManyFiles(changes.len()));
+    }
+    changes.iter().try_for_each(|change| Ok(path::check(&change.path)?))
+}
+
+fn propose(order: &Order, base: &Sha, inputs: &Inputs, (changes, what): Rendered<'_>) -> Result<Proposal, RenderError> {
+    let before = |change: &FileChange| inputs.files.get(&change.path).map(String::as_str);
+    let pairs: Vec<Pair<'_>> = changes.iter().map(|change| Pair::new(change, before(change))).collect();
+    let (diff, lines) = unified(&pairs);
+    match lines {
+        0 => return Err(RenderError::Nothing),
+        lines if lines > MAX_LINES => return Err(RenderError::TooManyLines(lines)),
+        _small_enough => {}
+    }
+    Ok(Proposal {
+        remedy: order.remedy.clone(),
+        trust: order.trust,
+        base: base.clone(),
+        files: changes.iter().map(|change| change.path.clone()).collect(),
+        digest: digest(&order.incident, base, &changes),
+        changes,
+        diff,
+        lines,
+        title: words::title(order, &what),
+        rationale: words::body(order, &what),
+    })
+}

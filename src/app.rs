@@ -1,0 +1,259 @@
+//! Builds every part from the settings: the one list of what exists.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+use sre_space_adapters::bus::local::LocalBus;
+use sre_space_adapters::forge::local::LocalForge;
+use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::policy::CedarPolicy;
+use sre_space_adapters::probe::HttpProber;
+use sre_space_adapters::store::sql::SqlStore;
+use sre_space_agents::scout::{Limits, Scout};
+use sre_space_domain::incident::Rules;
+use sre_space_ports::bus::{Bus, Topic};
+use sre_space_ports::forge::{Changes, Issues, Repository};
+use sre_space_ports::memory::{Memory, Recollection};
+use sre_space_ports::policy::Policy;
+use sre_space_ports::probe::Prober;
+use sre_space_ports::store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::crew::{Crew, OnEnd, Stage};
+use crate::ingest::admit::Admission;
+use crate::ingest::tokens::IngestTokens;
+use crate::ingest::{self, Ears};
+use crate::monitor::feed::Feed;
+use crate::monitor::guard::Guard;
+use crate::monitor::{self, DemoPlane, Desk};
+use crate::orchestrator::context::Patience;
+use crate::orchestrator::{Context, Orchestrator};
+use crate::watch;
+
+/// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
+const BUS_CAPACITY: usize = 256;
+/// Sightings that may wait for the orchestrator.
+const SIGHTINGS: usize = 64;
+/// What each shutdown stage may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The backends behind the ports.
+#[derive(Clone)]
+pub struct Parts {
+    /// Journal and incidents.
+    pub store: Arc<dyn Store>,
+    /// Bus.
+    pub bus: Arc<dyn Bus>,
+    /// Reads the watched repository.
+    pub repository: Arc<dyn Repository>,
+    /// Writes it; Fixer's.
+    pub changes: Arc<dyn Changes>,
+    /// Tickets.
+    pub issues: Arc<dyn Issues>,
+    /// Reads the memory.
+    pub recollection: Arc<dyn Recollection>,
+    /// Writes it; Curator's.
+    pub memory: Arc<dyn Memory>,
+    /// Rules.
+    pub policy: Arc<dyn Policy>,
+    /// Probes.
+    pub prober: Arc<dyn Prober>,
+}
+
+impl Parts {
+    /// Opens every backend the settings name.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        std::fs::create_dir_all(&settings.data_dir)
+            .with_context(|| format!("cannot create the data directory {}", settings.data_dir.display()))?;
+        let Some(repo) = settings.repo.as_deref() else {
+            bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
+        };
+        let store = Arc::new(SqlStore::open(&settings.data_dir.join("journal.db")).await?);
+        let memory = Arc::new(EmbeddedMemory::open(&settings.data_dir.join("memory.db")).await?);
+        let monitor = format!("http://{}", settings.http);
+        let forge = LocalForge::open(repo, "main", &monitor)
+            .with_context(|| format!("cannot open the repository {}", repo.display()))?;
+        Ok(Self {
+            store,
+            bus: Arc::new(LocalBus::new(BUS_CAPACITY)),
+            repository: forge.clone(),
+            changes: forge.clone(),
+            issues: forge,
+            recollection: memory.clone(),
+            memory,
+            policy: Arc::new(policies(settings.policy_dir.as_deref())?),
+            prober: Arc::new(HttpProber::new()?),
+        })
+    }
+}
+
+/// The policies in force: the built-in ones, or the operator's folder.
+pub fn policies(dir: Option<&Path>) -> Result<CedarPolicy> {
+    if let Some(dir) = dir {
+        return CedarPolicy::from_dir(dir).with_context(|| format!("the policies in {} are refused", dir.display()));
+    }
+    let texts = [
+        ("baseline.cedar", include_str!("../policies/baseline.cedar")),
+        ("remediation.cedar", include_str!("../policies/remediation.cedar")),
+    ];
+    Ok(CedarPolicy::from_texts(include_str!("../policies/schema.cedarschema"), &texts)?)
+}
+
+/// The sockets a server listens on, bound before anything is told.
+pub struct Doors {
+    /// Monitor and API.
+    pub http: TcpListener,
+    /// OTLP/gRPC.
+    pub otlp_grpc: Option<TcpListener>,
+    /// OTLP/HTTP.
+    pub otlp_http: Option<TcpListener>,
+}
+
+impl Doors {
+    /// Binds what the settings say. A taken port is an error that names it, or, when `roam`, the next free one is taken.
+    pub async fn open(settings: &Settings, roam: bool) -> Result<Self> {
+        Ok(Self {
+            http: bind(settings.http, roam).await?,
+            otlp_grpc: optionally(settings.otlp_grpc, roam).await?,
+            otlp_http: optionally(settings.otlp_http, roam).await?,
+        })
+    }
+}
+
+async fn optionally(address: Option<SocketAddr>, roam: bool) -> Result<Option<TcpListener>> {
+    match address {
+        Some(address) => bind(address, roam).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(address: SocketAddr, roam: bool) -> Result<TcpListener> {
+    let last = if roam { address.port().saturating_add(100) } else { address.port() };
+    for port in address.port()..=last {
+        if let Ok(listener) = TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            return Ok(listener);
+        }
+    }
+    bail!("{address} is taken: stop what listens there, or set another address (`sre-space serve --help` lists them)")
+}
+
+/// A server that is built but not yet running.
+pub struct App {
+    /// Its parts.
+    pub parts: Parts,
+    /// Its tasks.
+    pub crew: Crew,
+    /// What the loop works with.
+    pub context: Arc<Context>,
+}
+
+impl App {
+    /// Wires the parts together and hires every task.
+    pub async fn build(settings: &Settings, parts: Parts, doors: Doors, demo: Option<DemoPlane>) -> Result<Self> {
+        let limits = Limits { latency_ms: settings.latency_ms, ..Limits::default() };
+        let context = Arc::new(Context {
+            feed: Arc::new(Feed::new(parts.store.clone())),
+            rules: Rules { confidence_threshold: settings.confidence_threshold, max_attempts: settings.max_attempts },
+            patience: Patience::default(),
+            scout: Arc::new(Mutex::new(Scout::new(limits))),
+            autonomy: settings.autonomy,
+            kill_switch: settings.data_dir.join("autonomy-off"),
+            parts: parts.clone(),
+        });
+        let mut crew = Crew::default();
+        let ears = Arc::new(Ears {
+            bus: parts.bus.clone(),
+            tokens: IngestTokens::new(settings.ingest_tokens.clone()),
+            admission: Admission::default(),
+            now: Arc::new(|| Timestamp::now().as_millisecond()),
+            stats: Arc::default(),
+        });
+        hire_loop(&mut crew, &context).await?;
+        hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
+        let router =
+            monitor::router(desk(&context, &ears, settings, demo)).merge(ingest::http::router(Arc::clone(&ears)));
+        serve_http(&mut crew, "monitor", doors.http, router);
+        Ok(Self { parts, crew, context })
+    }
+
+    /// Runs until `shutdown`; answers whether the end was asked for.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
+        self.crew.run(shutdown, GRACE).await
+    }
+}
+
+async fn hire_loop(crew: &mut Crew, context: &Arc<Context>) -> Result<()> {
+    let (tell, told) = mpsc::channel(SIGHTINGS);
+    let feed = context.parts.bus.subscribe(Topic::Spans, "scout").await?;
+    let scout = Arc::clone(&context.scout);
+    crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, tell, stop));
+    let orchestrator = Orchestrator::resume(Arc::clone(context)).await?;
+    crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, stop));
+    Ok(())
+}
+
+fn hire_ears(crew: &mut Crew, ears: &Arc<Ears>, grpc: Option<TcpListener>, http: Option<TcpListener>) {
+    if let Some(listener) = grpc {
+        let ears = Arc::clone(ears);
+        crew.hire(Stage::Edge, "otlp-grpc", OnEnd::StopServer, |stop| async move {
+            if let Err(error) = ingest::grpc::serve(listener, ears, stop.cancelled_owned()).await {
+                tracing::error!(%error, "OTLP over gRPC stopped");
+            }
+        });
+    }
+    if let Some(listener) = http {
+        serve_http(crew, "otlp-http", listener, ingest::http::router(Arc::clone(ears)));
+    }
+}
+
+/// What the monitor shows.
+fn desk(context: &Arc<Context>, ears: &Arc<Ears>, settings: &Settings, demo: Option<DemoPlane>) -> Arc<Desk> {
+    let parts = context.parts.clone();
+    let (graph, status) = (Arc::clone(&context.scout), status(settings, ears));
+    Arc::new(Desk {
+        store: parts.store,
+        feed: Arc::clone(&context.feed),
+        issues: parts.issues,
+        recollection: parts.recollection,
+        policy: parts.policy,
+        services: Arc::new(move || {
+            let scout = graph.lock().unwrap_or_else(PoisonError::into_inner);
+            serde_json::json!(scout.graph(Timestamp::now().as_millisecond()))
+        }),
+        status,
+        guard: Guard {
+            token: settings.token.clone(),
+            allowed_origins: settings.allowed_origins.clone(),
+            public_read: settings.public_read,
+        },
+        demo,
+    })
+}
+
+fn status(settings: &Settings, ears: &Arc<Ears>) -> Arc<dyn Fn() -> serde_json::Value + Send + Sync> {
+    let (began, profile, ears) = (Timestamp::now(), settings.profile.clone(), Arc::clone(ears));
+    Arc::new(move || {
+        let uptime = Timestamp::now().duration_since(began).as_secs();
+        serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
+            "mode": "NOMINAL", "bus": "local", "ingest": ears.stats.snapshot(),
+        })
+    })
+}
+
+fn serve_http(crew: &mut Crew, name: &'static str, listener: TcpListener, router: axum::Router) {
+    crew.hire(Stage::Edge, name, OnEnd::StopServer, |stop| async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, task = name, "HTTP stopped");
+        }
+    });
+}

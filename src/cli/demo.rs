@@ -1,0 +1,108 @@
+//! `demo`: control plane, insurance marketplace and local forge, everything embedded.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args as ClapArgs;
+use jiff::Timestamp;
+use tokio::process::Child;
+
+use super::plane::Plane;
+use super::{BAD, GOOD, interrupted, on_runtime, timeline};
+use crate::app::{App, Doors, Parts};
+use crate::config::Given;
+use crate::monitor::DemoPlane;
+
+/// How long the marketplace may take to serve its first healthy quotes.
+const BASELINE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Arguments of `demo`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Break the marketplace by itself: `500` (connection pool) or `bad-deploy` (a pricing rule that fails).
+    #[arg(long, value_name = "TYPE", value_parser = ["500", "bad-deploy"])]
+    inject: Option<String>,
+    /// With --inject: wait until recovery is verified and the lesson stored, print the timeline, exit 0; exit 1 otherwise.
+    #[arg(long, requires = "inject")]
+    until_healed: bool,
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 180)]
+    timeout: u64,
+    /// Folder of the demo: repository, journal, memory. Kept between runs.
+    #[arg(long, value_name = "DIR", default_value = ".sre-space/demo")]
+    dir: PathBuf,
+    /// Port of the monitor and the API (the next free one when it is taken).
+    #[arg(long)]
+    port: Option<u16>,
+    /// Quotes asked for per second.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 150.0)]
+    load: f64,
+}
+
+/// Runs the demo until interrupted, or until the injected fault is healed.
+pub fn run(args: Args, given: Given) -> Result<u8> {
+    if !(1.0..=1_000.0).contains(&args.load) {
+        bail!("--load {} is refused: 1 to 1000 quotes per second", args.load);
+    }
+    on_runtime(demo(args, given))
+}
+
+async fn demo(args: Args, mut given: Given) -> Result<u8> {
+    if let Some(port) = args.port {
+        given.set("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{port}"));
+    }
+    given.set("SRE_SPACE_DATA_DIR", args.dir.join("control-plane").display());
+    let mut doors = Doors::open(&given.settings()?, true).await?;
+    let Some(otlp) = doors.otlp_grpc.as_ref().map(|listener| listener.local_addr()).transpose()? else {
+        bail!("the demo needs OTLP over gRPC: SRE_SPACE_OTLP_GRPC_ADDR must not be off");
+    };
+    let plane = Plane::prepare(&args.dir, format!("http://{otlp}"), args.load)?;
+    given.set("SRE_SPACE_HTTP_ADDR", doors.http.local_addr()?);
+    given.set("SRE_SPACE_REPO", plane.platform.repo.display());
+    given.set("SRE_SPACE_INGEST_TOKENS", plane.ingest_tokens());
+    let settings = given.settings()?;
+    let parts = Parts::open(&settings).await?;
+    greet(&settings.http.to_string(), &plane);
+    doors.otlp_http = doors.otlp_http.take();
+    let app = App::build(&settings, parts, doors, Some(DemoPlane::new(plane.web()))).await?;
+    let (mut processes, lifeline) = plane.start()?;
+    let code = play(app, &args, &plane, &mut processes).await;
+    drop(lifeline);
+    _ = tokio::time::timeout(Duration::from_secs(10), processes.wait()).await;
+    code
+}
+
+fn greet(address: &str, plane: &Plane) {
+    println!("SRE-Space   http://{address}");
+    println!("marketplace {}", plane.web());
+    println!("repository  {}", plane.platform.repo.display());
+    println!("Open the first address and press Inject Chaos; Ctrl-C ends everything.\n");
+}
+
+/// Runs the server beside the story; whichever ends first ends the demo.
+async fn play(app: App, args: &Args, plane: &Plane, processes: &mut Child) -> Result<u8> {
+    let (context, store) = (app.context.clone(), app.parts.store.clone());
+    let story = async {
+        let Some(kind) = &args.inject else { return std::future::pending().await };
+        timeline::baseline(&context, "marketplace-web", BASELINE_PATIENCE).await?;
+        let injected: Timestamp = timeline::inject(&plane.web(), kind).await?;
+        println!("injected {kind}");
+        if !args.until_healed {
+            return std::future::pending().await;
+        }
+        timeline::follow(store.as_ref(), injected, Duration::from_secs(args.timeout)).await
+    };
+    let mut told: Result<u8> = Ok(GOOD);
+    let shutdown = async {
+        tokio::select! {
+            () = interrupted() => {}
+            healed = story => told = healed.map(|healed| if healed { GOOD } else { BAD }),
+            status = processes.wait() => {
+                told = Err(anyhow::anyhow!("the user plane ended ({status:?}): see user-plane.log in the demo's folder"));
+            }
+        }
+    };
+    let asked = app.run(shutdown).await;
+    if asked { told } else { Ok(BAD) }
+}

@@ -1,0 +1,103 @@
+//! The commands, one file each.
+
+mod demo;
+mod plane;
+mod serve;
+mod timeline;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Given, KEYS, Mistakes};
+
+/// Exit code: done and good.
+const GOOD: u8 = 0;
+/// Exit code: the outcome is bad.
+const BAD: u8 = 1;
+/// Exit code: wrong usage or configuration.
+const WRONG: u8 = 2;
+
+/// A self-hosted, autonomous reliability engineer: it hears an application's OpenTelemetry, finds what broke and why,
+/// merges a fix that policy allows, and proves from telemetry that it helped.
+#[derive(Parser)]
+#[command(name = "sre-space", version, after_help = settings_help())]
+struct Cli {
+    /// Settings file (default: sre-space.toml, when it is there).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Control plane, an insurance marketplace to watch, and a local git forge: all embedded, no key, no container.
+    Demo(demo::Args),
+    /// The control plane alone.
+    Serve(serve::Args),
+    /// Version of this binary.
+    Version,
+    #[command(hide = true, disable_help_flag = true)]
+    UserPlane {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = match cli.command {
+        Command::UserPlane { args } => return marketplace::run(args),
+        Command::Version => {
+            println!("sre-space {}", env!("CARGO_PKG_VERSION"));
+            GOOD
+        }
+        Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
+        Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
+    };
+    ExitCode::from(code)
+}
+
+fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match Given::collect(file.as_deref()).map_err(anyhow::Error::from).and_then(command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("sre-space: {error:#}");
+            if error.is::<Mistakes>() { WRONG } else { BAD }
+        }
+    }
+}
+
+fn settings_help() -> String {
+    let line = |key: &crate::config::Key| {
+        let default = if key.default.is_empty() { String::new() } else { format!(" [{}]", key.default) };
+        format!("  {:<34} {}{default}", key.name, key.about)
+    };
+    let lines: Vec<String> = KEYS.iter().map(line).collect();
+    format!(
+        "Settings (environment, .env, or sre-space.toml with the names in lower case without prefix):\n{}",
+        lines.join("\n")
+    )
+}
+
+/// Resolves on the first interrupt or termination signal.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Builds the runtime and runs a command on it.
+fn on_runtime(work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,37 @@
+//! `serve`: the control plane alone, for real use.
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+
+use super::{BAD, GOOD, interrupted, on_runtime};
+use crate::app::{App, Doors, Parts};
+use crate::config::Given;
+
+/// Arguments of `serve`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Port of the monitor and the API.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// Serves until interrupted.
+pub fn run(args: Args, mut given: Given) -> Result<u8> {
+    if let Some(port) = args.port {
+        given.set("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{port}"));
+    }
+    let settings = given.settings()?;
+    on_runtime(async move {
+        let doors = Doors::open(&settings, false).await?;
+        let parts = Parts::open(&settings).await?;
+        println!("sre-space serves http://{}", doors.http.local_addr()?);
+        for (name, listener) in [("OTLP/gRPC", &doors.otlp_grpc), ("OTLP/HTTP", &doors.otlp_http)] {
+            match listener {
+                Some(listener) => println!("{name} on {}", listener.local_addr()?),
+                None => println!("{name} is off"),
+            }
+        }
+        let app = App::build(&settings, parts, doors, None).await?;
+        Ok(if app.run(interrupted()).await { GOOD } else { BAD })
+    })
+}

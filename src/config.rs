@@ -1,0 +1,376 @@
+//! Settings: read once, all mistakes reported at once. The only module that reads the environment.
+//!
+//! Precedence: flag > environment > `.env` > `sre-space.toml` > default. A flag is laid over the environment by the
+//! command that owns it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// One setting: its environment name, what it accepts, its default (empty: none), and what it does.
+pub struct Key {
+    /// Name in the environment.
+    pub name: &'static str,
+    /// What is accepted, for the error message.
+    pub accepts: &'static str,
+    /// Default as text.
+    pub default: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:literal, $accepts:literal, $default:literal, $about:literal;)*) => {
+        /// Every setting there is.
+        pub const KEYS: &[Key] =
+            &[$(Key { name: $name, accepts: $accepts, default: $default, about: $about }),*];
+    };
+}
+
+keys! {
+    "SRE_SPACE_PROFILE", "local or cloud", "local", "the runtime profile";
+    "SRE_SPACE_HTTP_ADDR", "ADDRESS:PORT", "127.0.0.1:8001", "the monitor and the API";
+    "SRE_SPACE_OTLP_GRPC_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4317", "OTLP over gRPC";
+    "SRE_SPACE_OTLP_HTTP_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4318", "OTLP over HTTP";
+    "SRE_SPACE_DATA_DIR", "a folder", ".sre-space", "journal, memory and kill switch";
+    "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
+    "SRE_SPACE_FORGE", "local", "local", "the forge";
+    "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
+    "SRE_SPACE_BUS", "local", "local", "the bus";
+    "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
+    "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
+    "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
+    "SRE_SPACE_INGEST_TOKENS", "name=token,name=token", "", "who may send telemetry; a source is a token's name";
+    "SRE_SPACE_ALLOWED_ORIGINS", "origins, comma separated", "", "exact origins for CORS";
+    "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
+    "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
+    "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
+}
+
+/// Names honoured besides the keys above: the hosted platforms' own.
+const ALIASES: [&str; 2] = ["PORT", "ENV"];
+
+/// A mistake in the settings: key, value, and what would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{key}={value:?} is refused: {wanted}")]
+pub struct Mistake {
+    /// Key as written.
+    pub key: String,
+    /// Value as written; secrets are shown as `***`.
+    pub value: String,
+    /// What would be accepted.
+    pub wanted: String,
+}
+
+/// All mistakes of one reading.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings are wrong:")?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+/// How the server runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `local` or `cloud`.
+    pub profile: String,
+    /// Monitor and API.
+    pub http: SocketAddr,
+    /// OTLP/gRPC; `None` when off.
+    pub otlp_grpc: Option<SocketAddr>,
+    /// OTLP/HTTP; `None` when off.
+    pub otlp_http: Option<SocketAddr>,
+    /// Journal, memory, kill switch.
+    pub data_dir: PathBuf,
+    /// Whether anything may be written to a repository.
+    pub autonomy: bool,
+    /// The watched repository.
+    pub repo: Option<PathBuf>,
+    /// Policies in place of the built-in ones.
+    pub policy_dir: Option<PathBuf>,
+    /// Bearer token.
+    pub token: Option<String>,
+    /// Reads stay open.
+    pub public_read: bool,
+    /// Source name → ingest token.
+    pub ingest_tokens: BTreeMap<String, String>,
+    /// Exact CORS origins.
+    pub allowed_origins: Vec<String>,
+    /// Strictly above acts.
+    pub confidence_threshold: f64,
+    /// Verified failures before a person is called.
+    pub max_attempts: u32,
+    /// A span slower than this is bad, milliseconds.
+    pub latency_ms: u64,
+}
+
+impl Settings {
+    /// Reads the settings through a look-up; `given` names every key that is set anywhere, so that unknown ones are refused.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>, given: &[String]) -> Result<Self, Mistakes> {
+        let mut reader = Reader { get, mistakes: Vec::new() };
+        reader.refuse_unknown(given);
+        let settings = reader.settings();
+        if reader.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(reader.mistakes)) }
+    }
+}
+
+struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn settings(&mut self) -> Settings {
+        Settings {
+            profile: self.profile(),
+            http: self.http(),
+            otlp_grpc: self.address_or_off("SRE_SPACE_OTLP_GRPC_ADDR"),
+            otlp_http: self.address_or_off("SRE_SPACE_OTLP_HTTP_ADDR"),
+            data_dir: PathBuf::from(self.text("SRE_SPACE_DATA_DIR")),
+            autonomy: self.one_of("SRE_SPACE_AUTONOMY", &["on", "off"]) == "on",
+            repo: self.repo(),
+            policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
+            token: self.secret("SRE_SPACE_TOKEN"),
+            public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
+            ingest_tokens: self.ingest_tokens(),
+            allowed_origins: self.list("SRE_SPACE_ALLOWED_ORIGINS"),
+            confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
+            max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
+            latency_ms: self.number("SRE_SPACE_LATENCY_MS", |n: &u64| *n > 0),
+        }
+    }
+
+    fn refuse_unknown(&mut self, given: &[String]) {
+        let known = |name: &str| {
+            KEYS.iter().any(|key| key.name == name || name.strip_suffix("_FILE") == Some(key.name))
+                || ALIASES.contains(&name)
+        };
+        for name in given.iter().filter(|name| !known(name)) {
+            let nearest = KEYS.iter().map(|key| key.name).max_by_key(|key| common(key, name)).unwrap_or_default();
+            self.mistake(name, "", &format!("there is no such setting (did you mean {nearest}?)"));
+        }
+    }
+
+    fn profile(&mut self) -> String {
+        let honoured = (self.get)("ENV").filter(|env| env == "local" || env == "cloud");
+        match ((self.get)("SRE_SPACE_PROFILE"), honoured) {
+            (None, Some(env)) => env,
+            _ => self.one_of("SRE_SPACE_PROFILE", &["local", "cloud"]),
+        }
+    }
+
+    fn http(&mut self) -> SocketAddr {
+        match ((self.get)("SRE_SPACE_HTTP_ADDR"), (self.get)("PORT")) {
+            (None, Some(port)) => match port.parse::<u16>() {
+                Ok(number) => SocketAddr::from(([0, 0, 0, 0], number)),
+                Err(_) => {
+                    self.mistake("PORT", &port, "a port number from 0 to 65535");
+                    SocketAddr::from(([127, 0, 0, 1], 0))
+                }
+            },
+            _ => self.address_or_off("SRE_SPACE_HTTP_ADDR").unwrap_or_else(|| {
+                self.mistake("SRE_SPACE_HTTP_ADDR", "off", "ADDRESS:PORT; the API cannot be off");
+                SocketAddr::from(([127, 0, 0, 1], 0))
+            }),
+        }
+    }
+
+    fn repo(&mut self) -> Option<PathBuf> {
+        self.one_of("SRE_SPACE_FORGE", &["local"]);
+        self.one_of("SRE_SPACE_BUS", &["local"]);
+        self.optional("SRE_SPACE_REPO").map(PathBuf::from)
+    }
+
+    fn address_or_off(&mut self, name: &str) -> Option<SocketAddr> {
+        let text = self.text(name);
+        if text == "off" {
+            return None;
+        }
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.mistake(name, &text, accepts(name));
+        }
+        parsed
+    }
+
+    fn ingest_tokens(&mut self) -> BTreeMap<String, String> {
+        let Some(text) = self.secret("SRE_SPACE_INGEST_TOKENS") else { return BTreeMap::new() };
+        let pairs: Option<BTreeMap<_, _>> = text
+            .split(',')
+            .map(|pair| pair.trim().split_once('=').filter(|(name, token)| !name.is_empty() && !token.is_empty()))
+            .map(|pair| pair.map(|(name, token)| (name.to_owned(), token.to_owned())))
+            .collect();
+        pairs.unwrap_or_else(|| {
+            self.mistake("SRE_SPACE_INGEST_TOKENS", "***", accepts("SRE_SPACE_INGEST_TOKENS"));
+            BTreeMap::new()
+        })
+    }
+
+    fn number<T: std::str::FromStr + Default>(&mut self, name: &str, fits: impl Fn(&T) -> bool) -> T {
+        let text = self.text(name);
+        match text.parse::<T>() {
+            Ok(number) if fits(&number) => number,
+            Ok(_) | Err(_) => {
+                self.mistake(name, &text, accepts(name));
+                T::default()
+            }
+        }
+    }
+
+    fn one_of(&mut self, name: &str, words: &[&str]) -> String {
+        let text = self.text(name);
+        if !words.contains(&text.as_str()) {
+            self.mistake(name, &text, accepts(name));
+        }
+        text
+    }
+
+    fn list(&mut self, name: &str) -> Vec<String> {
+        self.optional(name).map_or_else(Vec::new, |text| text.split(',').map(|item| item.trim().to_owned()).collect())
+    }
+
+    /// A secret, given directly or as the path of a file that holds it.
+    fn secret(&mut self, name: &str) -> Option<String> {
+        let by_file = format!("{name}_FILE");
+        match ((self.get)(name), (self.get)(&by_file)) {
+            (Some(secret), _) => Some(secret).filter(|secret| !secret.is_empty()),
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) => Some(text.trim().to_owned()),
+                Err(error) => {
+                    self.mistake(&by_file, &path, &format!("a readable file ({error})"));
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    fn text(&self, name: &str) -> String {
+        (self.get)(name).unwrap_or_else(|| default(name).to_owned())
+    }
+
+    fn mistake(&mut self, key: &str, value: &str, wanted: &str) {
+        self.mistakes.push(Mistake { key: key.to_owned(), value: value.to_owned(), wanted: wanted.to_owned() });
+    }
+}
+
+fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+fn accepts(name: &str) -> &'static str {
+    key(name).map_or("", |key| key.accepts)
+}
+
+fn default(name: &str) -> &'static str {
+    key(name).map_or("", |key| key.default)
+}
+
+/// Length of the common beginning, to guess what was meant.
+fn common(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count()
+}
+
+/// Everything that was set: environment over `.env` over the settings file, by environment name.
+#[derive(Debug, Clone, Default)]
+pub struct Given(pub BTreeMap<String, String>);
+
+impl Given {
+    /// Collects what is set. `file` must exist when named; `sre-space.toml` is read when it is there.
+    pub fn collect(file: Option<&Path>) -> Result<Self, Mistakes> {
+        let mut given = BTreeMap::new();
+        let default_file = Path::new("sre-space.toml");
+        if let Some(path) = file.or_else(|| default_file.exists().then_some(default_file)) {
+            given.extend(from_toml(path)?);
+        }
+        if let Ok(lines) = dotenvy::dotenv_iter() {
+            given.extend(lines.filter_map(Result::ok));
+        }
+        given.extend(std::env::vars());
+        Ok(Self(given))
+    }
+
+    /// Lays a flag's value over what was set.
+    pub fn set(&mut self, name: &str, value: impl ToString) {
+        self.0.insert(name.to_owned(), value.to_string());
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> Result<Settings, Mistakes> {
+        let ours: Vec<String> = self.0.keys().filter(|name| name.starts_with("SRE_SPACE_")).cloned().collect();
+        Settings::read(&|name| self.0.get(name).cloned(), &ours)
+    }
+}
+
+fn from_toml(path: &Path) -> Result<BTreeMap<String, String>, Mistakes> {
+    let wrong =
+        |wanted: String| Mistakes(vec![Mistake { key: "--config".into(), value: path.display().to_string(), wanted }]);
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("a readable file ({error})")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    Ok(table
+        .into_iter()
+        .map(|(key, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (format!("SRE_SPACE_{}", key.to_uppercase()), text)
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Mistakes> {
+        let mut given = Given::default();
+        pairs.iter().for_each(|(name, value)| given.set(name, value));
+        given.settings()
+    }
+
+    #[test]
+    fn defaults_work_on_a_laptop() {
+        let settings = read(&[]).expect("defaults");
+        assert_eq!(settings.http, "127.0.0.1:8001".parse().expect("address"));
+        assert_eq!(settings.otlp_grpc, "127.0.0.1:4317".parse().ok());
+        assert!(settings.autonomy);
+    }
+
+    #[test]
+    fn a_port_from_the_platform_listens_everywhere() {
+        let settings = read(&[("PORT", "10000")]).expect("port");
+        assert_eq!(settings.http, "0.0.0.0:10000".parse().expect("address"));
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let wrong = [
+            ("SRE_SPACE_AUTONOMY", "maybe"),
+            ("SRE_SPACE_CONFIDENCE_THRESHOLD", "95"),
+            ("SRE_SPACE_LATENCY", "800"),
+            ("SRE_SPACE_BUS", "carrier-pigeon"),
+        ];
+        let Mistakes(mistakes) = read(&wrong).expect_err("four mistakes");
+        let keys: Vec<_> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            ["SRE_SPACE_LATENCY", "SRE_SPACE_AUTONOMY", "SRE_SPACE_BUS", "SRE_SPACE_CONFIDENCE_THRESHOLD"]
+        );
+        assert!(mistakes[0].wanted.contains("SRE_SPACE_LATENCY_MS"));
+    }
+
+    #[test]
+    fn an_ingest_token_is_never_shown() {
+        let Mistakes(mistakes) = read(&[("SRE_SPACE_INGEST_TOKENS", "s3cret")]).expect_err("no name");
+        assert_eq!(mistakes[0].value, "***");
+    }
+}

@@ -1,0 +1,44 @@
+//! The monitor: live events, incidents, services and the page that shows them.
+
+pub mod feed;
+pub mod guard;
+mod plane;
+mod problem;
+mod routes;
+
+use std::sync::Arc;
+
+use sre_space_ports::forge::Issues;
+use sre_space_ports::memory::Recollection;
+use sre_space_ports::policy::Policy;
+use sre_space_ports::store::Store;
+
+use self::feed::Feed;
+use self::guard::Guard;
+pub use self::plane::DemoPlane;
+pub use self::routes::router;
+
+/// A reading of something that lives elsewhere, as JSON.
+pub type Reading = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// Everything the routes show.
+pub struct Desk {
+    /// Incidents and journal.
+    pub store: Arc<dyn Store>,
+    /// Live events.
+    pub feed: Arc<Feed>,
+    /// Tickets and pull requests.
+    pub issues: Arc<dyn Issues>,
+    /// Lessons.
+    pub recollection: Arc<dyn Recollection>,
+    /// Rules in force.
+    pub policy: Arc<dyn Policy>,
+    /// The service graph.
+    pub services: Reading,
+    /// The server's own state.
+    pub status: Reading,
+    /// Who may ask.
+    pub guard: Guard,
+    /// The user plane of the demo; its routes exist only with it.
+    pub demo: Option<DemoPlane>,
+}

@@ -1,0 +1,108 @@
+//! What effects work with: the parts, Scout's eyes, the clock, the rules.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sre_space_agents::scout::Scout;
+use sre_space_domain::ids::IncidentId;
+use sre_space_domain::incident::Rules;
+use sre_space_domain::signal::Signal;
+use sre_space_ports::bus::{Message, Topic};
+use tracing::warn;
+use ulid::Ulid;
+
+use crate::app::Parts;
+use crate::monitor::feed::Feed;
+
+/// How long things may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patience {
+    /// Between two looks at something that has to happen elsewhere.
+    pub look: Duration,
+    /// For evidence to become enough for a diagnosis.
+    pub evidence: Duration,
+    /// For the checks of a pull request.
+    pub checks: Duration,
+    /// For a suspicion to be confirmed before it is dropped.
+    pub confirmation: Duration,
+    /// Between two probes.
+    pub probe: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            look: Duration::from_millis(250),
+            evidence: Duration::from_secs(45),
+            checks: Duration::from_secs(300),
+            confirmation: Duration::from_secs(120),
+            probe: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Everything an effect may use.
+pub struct Context {
+    /// The backends.
+    pub parts: Parts,
+    /// Watchers.
+    pub feed: Arc<Feed>,
+    /// What `step` decides by.
+    pub rules: Rules,
+    /// How long things may take.
+    pub patience: Patience,
+    /// Scout, shared with the task that feeds it spans.
+    pub scout: Arc<Mutex<Scout>>,
+    /// Whether settings allow writing at all.
+    pub autonomy: bool,
+    /// The kill switch: while this file exists nothing is written to a repository.
+    pub kill_switch: PathBuf,
+}
+
+impl Context {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The time in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.now().as_millisecond()
+    }
+
+    /// A fresh incident id.
+    pub fn new_id(&self) -> IncidentId {
+        IncidentId::new(Ulid::generate())
+    }
+
+    /// Scout's eyes. Never held over an await.
+    pub fn scout(&self) -> MutexGuard<'_, Scout> {
+        self.scout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a repository may be written to now; read before each such effect.
+    pub fn may_write(&self) -> bool {
+        self.autonomy && !self.kill_switch.exists()
+    }
+
+    /// Tells the bus of a signal.
+    pub async fn announce(&self, signal: &Signal) {
+        self.publish(Topic::Signals, &signal.service, &json!({"schema": 1, "signal": signal})).await;
+    }
+
+    /// The bus tells others; the journal is the truth. A full or closed bus is worth a line, not a stop.
+    pub async fn publish(&self, topic: Topic, key: &str, body: &Value) {
+        let message = Message {
+            key: key.to_owned(),
+            source: String::new(),
+            received_ms: self.now_ms(),
+            body: body.to_string().into(),
+        };
+        if let Err(error) = self.parts.bus.publish(topic, message).await {
+            warn!(topic = topic.name(), %error, "an update was not published");
+        }
+    }
+}

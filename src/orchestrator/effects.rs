@@ -1,0 +1,286 @@
+//! Performs one effect and answers with the event it leads to.
+//!
+//! Each looks before it writes, so performing it again after a crash is harmless.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sre_space_agents::{brain, cag, catalogue, curator, fixer, guardrail, human, present};
+use sre_space_domain::catalogue::Catalogue;
+use sre_space_domain::evidence::Evidence;
+use sre_space_domain::ids::Sha;
+use sre_space_domain::incident::{Change, Effect, Event, Incident};
+use sre_space_domain::permit::{Merge, Permit, Propose};
+use sre_space_domain::proposal::{Proposal, Verdict};
+use sre_space_ports::forge::{Checks, ForgeError};
+use tokio::time::{Instant, interval};
+
+use super::{Context, trust, verify};
+
+/// Failures in the words of whoever failed; the incident shows them.
+pub(super) type Fallible<T> = Result<T, String>;
+
+/// Performs an effect. Whatever goes wrong for good becomes [`Event::Failed`] and calls a person.
+pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) -> Event {
+    if effect.writes_repository() && !context.may_write() {
+        return Event::Forbidden;
+    }
+    let answer = match effect {
+        Effect::AwaitConfirmation => Ok(verify::await_confirmation(context, incident).await),
+        Effect::OpenTicket => open_ticket(context, incident).await,
+        Effect::Recall => recall(context, incident).await,
+        Effect::Diagnose => Ok(diagnose(context, incident).await),
+        Effect::Render => render(context, incident).await,
+        Effect::Rule => rule(context, incident).await,
+        Effect::CreateBranch => create_branch(context, incident).await,
+        Effect::Commit => commit(context, incident).await,
+        Effect::OpenPullRequest => open_pull_request(context, incident).await,
+        Effect::AwaitChecks => await_checks(context, incident).await,
+        Effect::Merge => merge(context, incident).await,
+        Effect::AwaitDeploy => verify::await_deploy(context, incident).await,
+        Effect::Verify => verify::recheck(context, incident).await,
+        Effect::Revert => revert(context, incident).await,
+        Effect::Hold => verify::hold(context, incident).await,
+        Effect::Remember => remember(context, incident).await,
+        Effect::CloseTicket => close_ticket(context, incident).await,
+        Effect::Page => page(context, incident).await,
+    };
+    answer.unwrap_or_else(|why| Event::Failed(format!("{}: {why}", effect.name())))
+}
+
+async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let issues = context.parts.issues.as_ref();
+    retried(|| human::open_ticket(issues, incident)).await.map(Event::TicketOpened)
+}
+
+async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let issues = context.parts.issues.as_ref();
+    let entries = context.parts.store.journal(0, 1_000, Some(&incident.id)).await.map_err(|error| error.to_string())?;
+    let story = sre_space_domain::postmortem::write(incident, &entries);
+    retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
+}
+
+async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let issues = context.parts.issues.as_ref();
+    retried(|| human::page(issues, incident)).await.map(|()| Event::Paged)
+}
+
+/// Evidence of this moment, with the owners' rules and what they changed lately.
+struct Reading {
+    evidence: Evidence,
+    catalogue: Option<Catalogue>,
+    current: sre_space_domain::rca::Current,
+}
+
+async fn read(context: &Context, incident: &Incident) -> Reading {
+    let repository = context.parts.repository.as_ref();
+    let now_ms = context.now_ms();
+    let mut evidence = context.scout().evidence(&incident.signal, now_ms);
+    evidence.changes = repository.log(200).await.unwrap_or_default();
+    let catalogue = allowed(context).await.ok().map(|(_, catalogue)| catalogue);
+    let current = match &catalogue {
+        Some(catalogue) => present::values(repository, catalogue).await.unwrap_or_default(),
+        None => Default::default(),
+    };
+    Reading { evidence, catalogue, current }
+}
+
+/// The owners' rules at the head of the deployed branch.
+pub(super) async fn allowed(context: &Context) -> Fallible<(Sha, Catalogue)> {
+    let repository = context.parts.repository.as_ref();
+    let head = retried(|| repository.head()).await?;
+    let text = retried(|| repository.file(&head, ".sre-space.yaml")).await?;
+    let catalogue = catalogue::parse(&text).map_err(|error| error.to_string())?;
+    Ok((head, catalogue))
+}
+
+async fn recall(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let deadline = Instant::now() + context.patience.evidence;
+    let mut look = interval(context.patience.look * 2);
+    loop {
+        look.tick().await;
+        let Reading { evidence, catalogue, current } = read(context, incident).await;
+        match cag::read(&evidence, catalogue.as_ref()) {
+            Ok(question) => {
+                let fingerprint = question.signature().fingerprint();
+                let lookup = context.parts.recollection.lookup(&fingerprint).await;
+                let lessons = lookup.map_err(|error| error.to_string())?;
+                let found = catalogue.and_then(|rules| question.recall(&rules, &current, &incident.tried(), &lessons));
+                return Ok(Event::Recalled(found.map(Box::new)));
+            }
+            Err(gap) if gap.is_early() && Instant::now() < deadline => {}
+            Err(_) => return Ok(Event::Recalled(None)),
+        }
+    }
+}
+
+async fn diagnose(context: &Context, incident: &Incident) -> Event {
+    let deadline = Instant::now() + context.patience.evidence;
+    let mut look = interval(context.patience.look * 2);
+    loop {
+        look.tick().await;
+        let Reading { evidence, catalogue, current } = read(context, incident).await;
+        match brain::diagnose(&evidence, catalogue.as_ref(), &current, &incident.tried()) {
+            Ok(finding) => return Event::Diagnosed(Box::new(finding)),
+            Err(gap) if gap.is_early() && Instant::now() < deadline => {}
+            Err(gap) => return Event::GaveUp(gap.to_string()),
+        }
+    }
+}
+
+async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let remedy = incident.remedy.as_ref().ok_or("no remedy to render")?;
+    let diagnosis = incident.diagnosis.as_ref().ok_or("no diagnosis to render for")?;
+    let (_, catalogue) = allowed(context).await?;
+    let store = context.parts.store.as_ref();
+    let trust = trust::earned(store, &catalogue, remedy, diagnosis.kind).await.map_err(|error| error.to_string())?;
+    let repository = context.parts.repository.as_ref();
+    let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy)).await?;
+    let order = fixer::Order {
+        incident: incident.id.clone(),
+        opened_at: incident.opened_at,
+        attempt: incident.attempt(),
+        remedy: remedy.clone(),
+        fault: diagnosis.kind,
+        confidence: diagnosis.confidence.get(),
+        trust,
+        measured: diagnosis.measured.clone(),
+    };
+    let proposal = fixer::render(&order, &catalogue, &base, &inputs).map_err(|error| error.to_string())?;
+    Ok(Event::Rendered(Box::new(proposal)))
+}
+
+async fn rule(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let proposal = incident.proposal.as_ref().ok_or("no proposal to judge")?;
+    let (_, catalogue) = allowed(context).await?;
+    let load = super::verify::load(context, incident, &catalogue).await?;
+    let threshold = context.rules.confidence_threshold;
+    let question = guardrail::question(incident, proposal, &catalogue, &load, threshold);
+    Ok(Event::Ruled(guardrail::rule(context.parts.policy.as_ref(), &question, &proposal.digest)))
+}
+
+/// The proposal in hand with the verdict on it; neither is believed without the other.
+fn judged(incident: &Incident) -> Fallible<(&Proposal, &Verdict)> {
+    let proposal = incident.proposal.as_ref().ok_or("there is no proposal")?;
+    let verdict = incident.verdict.as_ref().ok_or("there is no verdict")?;
+    Ok((proposal, verdict))
+}
+
+fn leave_to_propose(incident: &Incident) -> Fallible<(&Proposal, Permit<Propose>)> {
+    let (proposal, verdict) = judged(incident)?;
+    let permit = Permit::<Propose>::from_verdict(verdict, proposal).ok_or("the verdict gives no leave to propose")?;
+    Ok((proposal, permit))
+}
+
+fn leave_to_merge(incident: &Incident) -> Fallible<Permit<Merge>> {
+    let (proposal, verdict) = judged(incident)?;
+    Permit::<Merge>::from_verdict(verdict, proposal).ok_or_else(|| "the verdict gives no leave to merge".to_owned())
+}
+
+fn change(incident: &Incident) -> Fallible<&Change> {
+    incident.change.as_ref().ok_or_else(|| "nothing was written yet".to_owned())
+}
+
+/// On whose behalf Fixer writes, and where.
+fn errand<'a>(incident: &'a Incident, branch: &'a str) -> fixer::Errand<'a> {
+    fixer::Errand { incident: &incident.id, branch, at: incident.opened_at }
+}
+
+async fn create_branch(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let (proposal, permit) = leave_to_propose(incident)?;
+    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
+    retried(|| async { fixer::create_branch(changes, &permit, &errand(incident, &branch), proposal).await }).await?;
+    Ok(Event::Branched)
+}
+
+async fn commit(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let (proposal, permit) = leave_to_propose(incident)?;
+    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
+    let commit = || async { fixer::commit(changes, &permit, &errand(incident, &branch), proposal).await };
+    retried(commit).await.map(Event::Committed)
+}
+
+async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let (proposal, permit) = leave_to_propose(incident)?;
+    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
+    let open = || async { fixer::open_pull_request(changes, &permit, &errand(incident, &branch), proposal).await };
+    let opened = retried(open).await?;
+    Ok(Event::Proposed { pr: opened.number, url: opened.url })
+}
+
+async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let head = change(incident)?.commit.as_ref().ok_or("there is no commit to check")?;
+    let deadline = Instant::now() + context.patience.checks;
+    let mut look = interval(context.patience.look);
+    loop {
+        look.tick().await;
+        match retried(|| context.parts.repository.checks(head)).await? {
+            Checks::Passed => return Ok(Event::ChecksPassed),
+            Checks::Failed(what) => return Ok(Event::ChecksFailed(what)),
+            Checks::Pending if Instant::now() < deadline => {}
+            Checks::Pending => {
+                let waited = context.patience.checks.as_secs();
+                return Ok(Event::ChecksFailed(format!("no result within {waited} s")));
+            }
+        }
+    }
+}
+
+async fn merge(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let permit = leave_to_merge(incident)?;
+    let change = change(incident)?;
+    let number = change.pr.ok_or("there is no pull request")?;
+    let head = change.commit.as_ref().ok_or("there is no commit to merge")?;
+    let changes = context.parts.changes.as_ref();
+    let merged = retried(|| changes.merge(&permit, number, head)).await?;
+    Ok(Event::Merged { revision: merged.revision, at: merged.at })
+}
+
+async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let permit = leave_to_merge(incident)?;
+    let merged = change(incident)?.revision.clone().ok_or("nothing was merged")?;
+    let branch = incident.revert_branch();
+    let title = incident.proposal.as_ref().map_or("", |proposal| proposal.title.as_str());
+    let patience = fixer::Patience { every: context.patience.look, at_most: context.patience.checks };
+    let undo = fixer::Undo { errand: errand(incident, &branch), revision: &merged, title, patience };
+    let (changes, repository) = (context.parts.changes.as_ref(), context.parts.repository.as_ref());
+    retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
+}
+
+async fn remember(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let entries = context.parts.store.journal(0, 1_000, Some(&incident.id)).await.map_err(|error| error.to_string())?;
+    let (memory, now_ms) = (context.parts.memory.as_ref(), context.now_ms());
+    curator::remember(memory, incident, &entries, now_ms).await.map_err(|error| error.to_string())?;
+    Ok(Event::Remembered)
+}
+
+/// A failure that says whether trying again can help.
+pub(super) trait Retryable: std::fmt::Display {
+    /// Whether it can.
+    fn is_transient(&self) -> bool;
+}
+
+impl Retryable for ForgeError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+impl Retryable for fixer::FixerError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+/// The one place that tries again: up to five times, waiting twice as long each time.
+pub(super) async fn retried<T, E: Retryable, F: Future<Output = Result<T, E>>>(work: impl Fn() -> F) -> Fallible<T> {
+    let mut wait = Duration::from_millis(100);
+    for _ in 0..4 {
+        match work().await {
+            Err(error) if error.is_transient() => tokio::time::sleep(wait).await,
+            done => return done.map_err(|error| error.to_string()),
+        }
+        wait *= 2;
+    }
+    work().await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,29 @@
+//! A remedy's record, and the trust it earned.
+
+use sre_space_domain::catalogue::Catalogue;
+use sre_space_domain::diagnosis::FaultKind;
+use sre_space_domain::knowledge::{self, RemedyKey};
+use sre_space_domain::proposal::Remedy;
+use sre_space_ports::store::{Store, StoreError};
+
+/// What a remedy's record is kept under.
+pub fn key(remedy: &Remedy, kind: FaultKind) -> RemedyKey {
+    RemedyKey { remedy: remedy.id().to_owned(), kind, service: remedy.service().to_owned() }
+}
+
+/// Trust in a remedy: the owners' credit and its record here.
+pub async fn earned(
+    store: &dyn Store,
+    catalogue: &Catalogue,
+    remedy: &Remedy,
+    kind: FaultKind,
+) -> Result<f64, StoreError> {
+    let vouched = catalogue
+        .services
+        .get(remedy.service())
+        .and_then(|service| service.vouched.get(remedy.id()))
+        .copied()
+        .unwrap_or_default();
+    let record = store.track_record(&key(remedy, kind)).await?;
+    Ok(knowledge::trust(vouched, record))
+}

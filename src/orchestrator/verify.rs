@@ -1,0 +1,188 @@
+//! The effects that wait for telemetry: confirmation, deployment, recovery, and whether it holds.
+
+use sre_space_agents::guardrail::Load;
+use sre_space_agents::scout::{ProbeTally, Watch};
+use sre_space_domain::catalogue::{Catalogue, Verify};
+use sre_space_domain::incident::{Event, Incident, State};
+use sre_space_domain::recovery::{Outcome, Recovery};
+use sre_space_ports::store::Filter;
+use tokio::time::{Duration, Instant, interval};
+
+use super::Context;
+use super::effects::{Fallible, allowed};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Where and how a service may be asked.
+struct Probe {
+    base_url: String,
+    request: String,
+    latency_ms: u64,
+}
+
+fn probe_of(catalogue: &Catalogue, service: &str) -> Option<Probe> {
+    let rules = catalogue.services.get(service)?;
+    Some(Probe {
+        base_url: rules.base_url.clone()?,
+        request: rules.verify.probe.clone()?,
+        latency_ms: rules.slo.latency_ms,
+    })
+}
+
+async fn probed_bad(context: &Context, probe: &Probe) -> bool {
+    context.parts.prober.probe(&probe.base_url, &probe.request).await.is_bad(probe.latency_ms)
+}
+
+/// Probes while the suspicion is young: a bad probe is an independent source. Scout confirms; this only drops.
+pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event {
+    let probe = allowed(context).await.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
+    let deadline = Instant::now() + context.patience.confirmation;
+    let mut look = interval(context.patience.probe);
+    loop {
+        look.tick().await;
+        if let Some(probe) = &probe {
+            let bad = probed_bad(context, probe).await;
+            context.scout().probed(&incident.service, bad, context.now_ms());
+        }
+        if context.scout().calm(&incident.service, context.now_ms()) || Instant::now() > deadline {
+            return Event::Faded;
+        }
+    }
+}
+
+/// Whether the owners' limits leave room for this incident.
+pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue) -> Fallible<Load> {
+    let records = context.parts.store.incidents(Filter::default()).await.map_err(|error| error.to_string())?;
+    let now_ms = context.now_ms();
+    let others = || records.iter().map(|record| &record.incident).filter(|other| other.id != incident.id);
+    let acted = |other: &&Incident| other.change.is_some() || !other.attempts.is_empty();
+    let cooldown_ms = i64::try_from(catalogue.limits.cooldown_s).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let cools = |other: &Incident| {
+        let closed = other.closed_at.map(|at| at.as_millisecond());
+        closed.is_some_and(|at| now_ms.saturating_sub(at) < cooldown_ms) && other.service == incident.service
+    };
+    let busy = |other: &&Incident| {
+        let writing = matches!(
+            other.state,
+            State::Acting | State::Deploying | State::Verifying | State::Reverting | State::Learning
+        );
+        writing && other.service == incident.service
+    };
+    let recent = |other: &&Incident| now_ms.saturating_sub(other.opened_at.as_millisecond()) < HOUR_MS;
+    Ok(Load {
+        incidents_last_hour: others().filter(acted).filter(recent).count(),
+        cooling: others().filter(acted).any(cools),
+        active_on_service: others().filter(busy).count(),
+    })
+}
+
+/// What the deployed change is watched by.
+struct Deployed {
+    service: String,
+    revision: String,
+    rules: Verify,
+    probe: Option<Probe>,
+    provisional: Duration,
+}
+
+async fn deployed(context: &Context, incident: &Incident) -> Fallible<Deployed> {
+    let (_, catalogue) = allowed(context).await?;
+    let remedy = incident.remedy.as_ref().ok_or("no remedy was applied")?;
+    let service = remedy.service().to_owned();
+    let merged = incident.change.as_ref().and_then(|change| change.revision.clone());
+    let rules = catalogue.services.get(&service).map(|rules| rules.verify.clone()).unwrap_or_default();
+    Ok(Deployed {
+        probe: probe_of(&catalogue, &service),
+        revision: merged.ok_or("nothing was merged")?.0,
+        provisional: Duration::from_secs(catalogue.limits.provisional_s),
+        service,
+        rules,
+    })
+}
+
+/// Waits for the first span of the merged revision.
+pub async fn await_deploy(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let Deployed { service, revision, rules, .. } = deployed(context, incident).await?;
+    let deadline = Instant::now() + Duration::from_secs(rules.timeout_s);
+    let mut look = interval(context.patience.look);
+    loop {
+        look.tick().await;
+        if context.scout().revision_seen(&service, &revision).is_some() {
+            return Ok(Event::Deployed);
+        }
+        if Instant::now() > deadline {
+            let waited = rules.timeout_s;
+            return Ok(Event::NotDeployed(format!("no span of the merged revision within {waited} s")));
+        }
+    }
+}
+
+/// Judges the new revision, asking by probe when traffic is thin.
+pub async fn recheck(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let deployed = deployed(context, incident).await?;
+    let mut watch = watch(context, incident, &deployed);
+    let mut look = interval(context.patience.look);
+    let mut last_probe = Instant::now();
+    loop {
+        look.tick().await;
+        if let Some(recovery) = { context.scout().recheck(&watch, context.now_ms()) } {
+            return Ok(Event::Judged(recovery));
+        }
+        let settled = context.now_ms() >= watch.since_ms + watch.settle_ms;
+        if let Some(probe) =
+            deployed.probe.as_ref().filter(|_| settled && last_probe.elapsed() >= context.patience.probe)
+        {
+            last_probe = Instant::now();
+            match probed_bad(context, probe).await {
+                true => watch.probes.bad += 1,
+                false => watch.probes.good += 1,
+            }
+        }
+    }
+}
+
+fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
+    let now_ms = context.now_ms();
+    let scout = context.scout();
+    let seconds = |s: u64| i64::try_from(s).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+    Watch {
+        service: deployed.service.clone(),
+        operation: incident.operation.clone(),
+        revision: deployed.revision.clone(),
+        baseline: incident.signal.baseline,
+        observed: incident.signal.observed,
+        suspects_before: scout.evidence(&incident.signal, now_ms).suspects,
+        settle_ms: seconds(deployed.rules.settle_s),
+        timeout_ms: seconds(deployed.rules.timeout_s),
+        since_ms: scout.revision_seen(&deployed.service, &deployed.revision).unwrap_or(now_ms),
+        probes: ProbeTally {
+            failed_before: incident.signal.sources.iter().any(|source| source == "probe"),
+            good: 0,
+            bad: 0,
+        },
+    }
+}
+
+/// Watches whether the recovery holds for the owners' provisional time.
+pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
+    let Deployed { service, provisional, .. } = deployed(context, incident).await?;
+    let deadline = Instant::now() + provisional;
+    let mut look = interval(context.patience.look);
+    while Instant::now() < deadline {
+        look.tick().await;
+        let now_ms = context.now_ms();
+        let signal = context.scout().signal(&service, &incident.operation, now_ms);
+        if let Some(signal) = signal.filter(|signal| signal.statistic >= signal.threshold) {
+            return Ok(Event::Relapsed(Recovery {
+                verdict: Outcome::Unchanged,
+                samples: signal.samples,
+                bad: 0,
+                probes: 0,
+                statistic: signal.statistic,
+                threshold: signal.threshold,
+                reason: format!("{:.0} % bad again within the provisional time", signal.observed * 100.0),
+            }));
+        }
+    }
+    Ok(Event::Held)
+}
