@@ -142,10 +142,9 @@ fn check_probe(rules: &ServiceRules) -> Result<(), Mistake> {
 }
 
 fn matcher(source: &str) -> Result<GlobMatcher, globset::Error> {
-    let glob: Glob = GlobBuilder::new(source).literal_separator(true).backslash_escape(false).build()?;
+    let glob: Glob = GlobBuilder::new(source).literal_separator(true).build()?;
     Ok(glob.compile_matcher())
 }
 
 #[cfg(test)]
-#[path = "catalogue_tests.rs"]
 mod tests;

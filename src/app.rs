@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::forge::local::LocalForge;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
-use sre_space_adapters::policy::CedarPolicy;
+use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_agents::scout::{Limits, Scout};
@@ -94,16 +94,20 @@ impl Parts {
     }
 }
 
-/// The policies in force: the built-in ones, or the operator's folder.
+/// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.
 pub fn policies(dir: Option<&Path>) -> Result<CedarPolicy> {
-    if let Some(dir) = dir {
-        return CedarPolicy::from_dir(dir).with_context(|| format!("the policies in {} are refused", dir.display()));
-    }
-    let texts = [
-        ("baseline.cedar", include_str!("../policies/baseline.cedar")),
-        ("remediation.cedar", include_str!("../policies/remediation.cedar")),
-    ];
-    Ok(CedarPolicy::from_texts(include_str!("../policies/schema.cedarschema"), &texts)?)
+    let schema = include_str!("../policies/schema.cedarschema");
+    let baseline = ("baseline.cedar", include_str!("../policies/baseline.cedar"));
+    let Some(dir) = dir else {
+        let permits = ("remediation.cedar", include_str!("../policies/remediation.cedar"));
+        return Ok(CedarPolicy::from_texts(schema, &[baseline, permits])?);
+    };
+    let refused = || format!("the policies in {} are refused", dir.display());
+    let theirs = texts_in(dir).with_context(refused)?;
+    let theirs =
+        theirs.iter().map(|(name, text)| (name.as_str(), text.as_str())).filter(|(name, _)| *name != baseline.0);
+    let texts: Vec<(&str, &str)> = theirs.chain([baseline]).collect();
+    CedarPolicy::from_texts(schema, &texts).with_context(refused)
 }
 
 /// The sockets a server listens on, bound before anything is told.

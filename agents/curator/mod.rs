@@ -1,7 +1,12 @@
-//! Curator. LEARN.
+//! Curator, LEARN.
 //!
-//! Mission: keep what was proven here. Trigger: a recovery that held. Authority: the only writer of the memory. Output: a
-//! post-mortem and the knowledge tuple, a shape of failure with the remedy that cured it.
+//! Mission: keep what was proven here, so that the same failure is answered at once next time.
+//! Trigger: a recovery that was verified and held for the provisional time.
+//! Authority: the only writer of the incident memory; it writes nothing else.
+//! Output: a lesson: shape of the failure, the remedy that held, the post-mortem. Also recalls the nearest lessons.
+
+#[cfg(test)]
+mod tests;
 
 use sre_space_domain::incident::{Incident, State};
 use sre_space_domain::journal::Entry;
@@ -11,49 +16,81 @@ use sre_space_domain::recovery::Outcome;
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
 use thiserror::Error;
 
-/// Neighbours that are asked for.
-const NEIGHBOURS: usize = 3;
-
-/// Why a lesson is not stored.
+/// Why nothing was remembered.
 #[derive(Debug, Error)]
 pub enum CuratorError {
-    /// The recovery is not proven: nothing may be learned from it.
-    #[error("{0} is not a proven recovery: nothing is learned from it")]
-    NotProven(String),
-    /// The memory failed.
+    /// There is nothing proven to remember: asking again changes nothing.
+    #[error("remember {incident}: {why}")]
+    NotProven {
+        /// The incident.
+        incident: String,
+        /// What is missing.
+        why: &'static str,
+    },
+    /// The memory did not do it.
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }
 
-/// Stores the lesson of an incident whose recovery held. Storing it twice changes nothing.
+impl CuratorError {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::NotProven { .. } => false,
+            Self::Memory(error) => error.is_transient(),
+        }
+    }
+}
+
+/// Files the lesson of a proven incident, once: asked again, it answers with the lesson already there.
+///
+/// # Errors
+/// [`CuratorError::NotProven`] unless the incident is learning, its recovery is RECOVERED, and shape and remedy are known.
 pub async fn remember(
     memory: &dyn Memory,
     incident: &Incident,
     entries: &[Entry],
     at_ms: i64,
 ) -> Result<Lesson, CuratorError> {
-    let lesson = lesson(incident, entries, at_ms).ok_or_else(|| CuratorError::NotProven(incident.id.to_string()))?;
+    let mut lesson = proven(incident, at_ms)?;
+    let known = memory.lookup(&lesson.signature.fingerprint()).await?;
+    if let Some(there) = known.into_iter().find(|known| known.incident == lesson.incident) {
+        return Ok(there);
+    }
+    lesson.postmortem = postmortem::write(incident, entries);
     memory.remember(&lesson).await?;
     Ok(lesson)
 }
 
-fn lesson(incident: &Incident, entries: &[Entry], at_ms: i64) -> Option<Lesson> {
-    let recovered = incident.recovery.as_ref()?.verdict == Outcome::Recovered;
-    if incident.state != State::Learning || !recovered {
-        return None;
-    }
-    Some(Lesson {
-        incident: incident.id.clone(),
-        signature: incident.signature.clone()?,
-        remedy: incident.remedy.clone()?,
-        at_ms,
-        postmortem: postmortem::write(incident, entries),
-    })
+/// The `k` lessons nearest to a shape of failure, best first, with their scores.
+///
+/// # Errors
+/// [`MemoryError`] when the memory cannot be read.
+pub async fn recall_similar(
+    memory: &dyn Recollection,
+    signature: &Signature,
+    k: usize,
+) -> Result<Vec<Match>, MemoryError> {
+    memory.nearest(&words(signature), k).await
 }
 
-/// The lessons nearest to a shape of failure, best first, with their scores.
-pub async fn similar(recollection: &dyn Recollection, signature: &Signature) -> Result<Vec<Match>, MemoryError> {
-    let Signature { service, operation, kind, facts } = signature;
-    let words = format!("{} {service} {operation} {}", kind.as_str(), facts.join(" "));
-    recollection.nearest(&words, NEIGHBOURS).await
+/// A shape of failure as text to search by: the signature's own words, nothing else.
+pub fn words(signature: &Signature) -> String {
+    let head = [signature.service.as_str(), signature.operation.as_str(), signature.kind.as_str()];
+    let words: Vec<&str> = head.into_iter().chain(signature.facts.iter().map(String::as_str)).collect();
+    words.join(" ")
+}
+
+/// The lesson of an incident whose recovery is proven; its post-mortem is still to be written.
+fn proven(incident: &Incident, at_ms: i64) -> Result<Lesson, CuratorError> {
+    let refused = |why| CuratorError::NotProven { incident: incident.id.to_string(), why };
+    if incident.state != State::Learning {
+        return Err(refused("it is not in the state learning"));
+    }
+    if incident.recovery.as_ref().map(|recovery| recovery.verdict) != Some(Outcome::Recovered) {
+        return Err(refused("its recovery is not RECOVERED"));
+    }
+    let signature = incident.signature.clone().ok_or_else(|| refused("the shape of the failure is not known"))?;
+    let remedy = incident.remedy.clone().ok_or_else(|| refused("no remedy is in hand"))?;
+    Ok(Lesson { incident: incident.id.clone(), signature, remedy, at_ms, postmortem: String::new() })
 }

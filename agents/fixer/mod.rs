@@ -9,7 +9,7 @@
 //! is ids and numbers, and what it reads of the repository is data for the renderer, never instructions. It checks the
 //! owners' bounds, the paths and the size again, whatever others checked before.
 //!
-//! **Output.** A [`Proposal`], and with a permit a branch, a commit, a pull request, a merge, or the exact revert of one.
+//! **Output.** A [`Proposal`](sre_space_domain::proposal::Proposal), and with a permit a branch, a commit, a pull request, a merge, or the exact revert of one.
 //! Each deed can be repeated: the second time finds what the first time made.
 
 mod apply;
@@ -24,8 +24,6 @@ mod yaml;
 use jiff::Timestamp;
 use sre_space_domain::diagnosis::{FaultKind, Measured};
 use sre_space_domain::ids::IncidentId;
-#[expect(unused_imports, reason = "named by the door text")]
-use sre_space_domain::proposal::Proposal;
 use sre_space_domain::proposal::Remedy;
 
 pub use self::apply::{

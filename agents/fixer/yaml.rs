@@ -88,3 +88,6 @@ fn json(value: &KnobValue) -> Value {
         KnobValue::Int(value) => Value::from(*value),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,15 +41,14 @@ impl Play {
     fn request(&mut self, failed: bool, took_ms: u64) {
         let id = |part: u64| SpanId((self.number * 8 + part).to_be_bytes());
         let (server, client, callee) = (id(1), id(2), id(3));
-        self.span("engine", "POST /price", SpanKind::Server, (callee, Some(client)), (failed, took_ms));
-        self.span("web", "POST", SpanKind::Client, (client, Some(server)), (failed, took_ms));
-        self.span("web", "GET /quote", SpanKind::Server, (server, None), (failed, took_ms));
+        self.span(("engine", "POST /price"), SpanKind::Server, (callee, Some(client)), (failed, took_ms));
+        self.span(("web", "POST"), SpanKind::Client, (client, Some(server)), (failed, took_ms));
+        self.span(("web", "GET /quote"), SpanKind::Server, (server, None), (failed, took_ms));
     }
 
     fn span(
         &mut self,
-        service: &str,
-        name: &str,
+        (service, name): (&str, &str),
         kind: SpanKind,
         (span_id, parent_id): (SpanId, Option<SpanId>),
         (failed, took_ms): (bool, u64),
@@ -154,7 +153,7 @@ fn a_flood_of_names_is_bounded_and_counted() {
     for n in 0..100_000 {
         play.number += 1;
         let (service, name) = (format!("service-{n}"), format!("operation-{n}"));
-        play.span(&service, &name, SpanKind::Server, (SpanId(play.number.to_be_bytes()), None), (false, 1));
+        play.span((&service, &name), SpanKind::Server, (SpanId(play.number.to_be_bytes()), None), (false, 1));
     }
     assert!(play.scout.series.len() <= 202 * 51);
     assert!(play.scout.graph(play.now_ms).nodes.len() <= 201);

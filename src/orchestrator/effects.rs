@@ -62,7 +62,7 @@ async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event>
 
 async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
     let issues = context.parts.issues.as_ref();
-    retried(|| human::page(issues, incident)).await.map(|()| Event::Paged)
+    retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
 }
 
 /// Evidence of this moment, with the owners' rules and what they changed lately.
@@ -153,9 +153,16 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
 async fn rule(context: &Context, incident: &Incident) -> Fallible<Event> {
     let proposal = incident.proposal.as_ref().ok_or("no proposal to judge")?;
     let (_, catalogue) = allowed(context).await?;
-    let load = super::verify::load(context, incident, &catalogue).await?;
-    let threshold = context.rules.confidence_threshold;
-    let question = guardrail::question(incident, proposal, &catalogue, &load, threshold);
+    let load = verify::load(context, incident, &catalogue).await?;
+    let case = guardrail::Case {
+        incident,
+        catalogue: &catalogue,
+        threshold: context.rules.confidence_threshold,
+        incidents_last_hour: load.incidents_last_hour,
+        cooling: load.cooling,
+        active_on_service: load.active_on_service,
+    };
+    let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
     Ok(Event::Ruled(guardrail::rule(context.parts.policy.as_ref(), &question, &proposal.digest)))
 }
 

@@ -1,6 +1,5 @@
 //! The effects that wait for telemetry: confirmation, deployment, recovery, and whether it holds.
 
-use sre_space_agents::guardrail::Load;
 use sre_space_agents::scout::{ProbeTally, Watch};
 use sre_space_domain::catalogue::{Catalogue, Verify};
 use sre_space_domain::incident::{Event, Incident, State};
@@ -50,6 +49,16 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
     }
 }
 
+/// What else is under way, and was lately.
+pub struct Load {
+    /// Incidents acted on in the last hour, this one not counted.
+    pub incidents_last_hour: u32,
+    /// The service is in its cooldown.
+    pub cooling: bool,
+    /// Other remediations under way on the same service.
+    pub active_on_service: u32,
+}
+
 /// Whether the owners' limits leave room for this incident.
 pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue) -> Fallible<Load> {
     let records = context.parts.store.incidents(Filter::default()).await.map_err(|error| error.to_string())?;
@@ -68,11 +77,12 @@ pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue)
         );
         writing && other.service == incident.service
     };
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let recent = |other: &&Incident| now_ms.saturating_sub(other.opened_at.as_millisecond()) < HOUR_MS;
     Ok(Load {
-        incidents_last_hour: others().filter(acted).filter(recent).count(),
+        incidents_last_hour: count(others().filter(acted).filter(recent).count()),
         cooling: others().filter(acted).any(cools),
-        active_on_service: others().filter(busy).count(),
+        active_on_service: count(others().filter(busy).count()),
     })
 }
 

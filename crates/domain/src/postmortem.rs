@@ -74,7 +74,7 @@ fn cause(incident: &Incident) -> String {
     )];
     lines.extend(
         diagnosis.terms.iter().map(|term| {
-            format!("| {} | {:.3} | {} |", plain::name(&term.name), term.value, plain::sentence(&term.why))
+            format!("| {} | {:.4} | {} |", plain::name(&term.name), term.value, plain::sentence(&term.why))
         }),
     );
     lines.extend(exhibits(diagnosis));

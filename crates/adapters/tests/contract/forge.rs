@@ -1,5 +1,7 @@
 //! The forges: a bare git repository, and the one in memory that other tests lean on.
 
+#![expect(clippy::expect_used, reason = "a contract is a test: it fails by panicking")]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         a_permit_covers_one_proposal,
         a_permit_is_bound_to_base_and_incident,
         a_revert_permit_merges_the_exact_revert,
+        a_revert_permit_merges_nothing_else,
         a_revert_that_does_not_apply_is_a_conflict,
         a_moved_main_is_merged_unless_it_conflicts,
         what_guards_the_repository_is_not_written,

@@ -352,7 +352,8 @@ fn ruled(verdict: &Verdict) -> Note {
         Decision::Deny => "DENY",
         Decision::RequireApproval => "REQUIRE_APPROVAL",
     };
-    let text = format!("{word} by {}: {}", verdict.rules.join(", "), verdict.reasons.join("; "));
+    let rules = if verdict.rules.is_empty() { "no rule".to_owned() } else { verdict.rules.join(", ") };
+    let text = format!("{word} by {rules}: {}", verdict.reasons.join("; "));
     tell(Agent::Guardrail, Phase::Decide, &text, json!(verdict))
 }
 

@@ -152,8 +152,8 @@ At 2026-09-21T14:13:20Z `quote-engine` went bad (error-rate): 45.2 % of 118 requ
 
 | term | value | from |
 | --- | ---: | --- |
-| `detector` | 1.000 | `posterior 0.9999` |
-| `coverage` | 0.953 | `41 of 43 bad traces  whole` |
+| `detector` | 0.9999 | `posterior 0.9999` |
+| `coverage` | 0.9530 | `41 of 43 bad traces  whole` |
 
 Spans that show it: `b7ad6b7169203331` in trace `0af7651916cd43dd8448eb211c80319c`.
 

@@ -1,5 +1,7 @@
 //! What every forge must pass: repeating changes nothing, and only what was judged is written.
 
+#![expect(clippy::expect_used, reason = "a contract is a test: it fails by panicking")]
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -236,6 +238,23 @@ pub async fn a_revert_permit_merges_the_exact_revert(bench: &dyn Bench) {
     assert_eq!(text(bench, FILE).await, BEFORE);
     assert_eq!(text(bench, "README.md").await, "harmless\n");
     assert_eq!(bench.repository().log(10).await.expect("log").len(), 4);
+}
+
+/// A revert permit opens no other commit, and merges no other pull request, green as it may be.
+pub async fn a_revert_permit_merges_nothing_else(bench: &dyn Bench) {
+    let merged = turn(bench).await.merge(bench).await.expect("merge");
+    let undo = turn(bench).await.undoing(bench, &merged).await;
+    bench.changes().create_branch(&undo.propose, &undo.branch, &undo.base).await.expect("branch");
+    bench.push(&undo.branch, &[file(FILE, "pool: 1\n")]);
+    let open = bench.changes().open_pull_request(&undo.propose, &undo.draft()).await;
+    assert!(matches!(open, Err(ForgeError::NotPermitted(_))), "{open:?}");
+
+    let other = Case::new("B", &merged.revision, vec![file(FILE, "pool: 50\n")]);
+    let (head, pull) = other.propose(bench).await.expect("propose");
+    bench.report(&head, Checks::Passed);
+    let merge = bench.changes().merge(&undo.merge, pull.number, &head).await;
+    assert!(matches!(merge, Err(ForgeError::NotPermitted(_))), "{merge:?}");
+    assert_eq!(text(bench, FILE).await, AFTER);
 }
 
 /// A revert that others wrote over does not apply, and neither does one of what is not there.

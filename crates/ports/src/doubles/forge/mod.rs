@@ -78,9 +78,9 @@ impl RecordingForge {
         self.lock().default_checks = checks;
     }
 
-    /// The next changing call does its work, but its answer is lost.
-    pub fn lose_next_answer(&self) {
-        self.lock().lose_answer = true;
+    /// After `calls` more changing calls, one does its work, but its answer is lost.
+    pub fn lose_answer_after(&self, calls: usize) {
+        self.lock().lose_answer = Some(calls);
     }
 
     /// Every call that could have changed something, oldest first.
@@ -96,9 +96,14 @@ impl RecordingForge {
         let mut state = self.lock();
         state.calls.push(call);
         let answer = work(&mut state);
-        if std::mem::take(&mut state.lose_answer) {
-            return Err(ForgeError::Unavailable("the answer was lost".to_owned()));
-        }
+        state.lose_answer = match state.lose_answer {
+            Some(0) => {
+                state.lose_answer = None;
+                return Err(ForgeError::Unavailable("the answer was lost".to_owned()));
+            }
+            Some(calls) => Some(calls - 1),
+            None => None,
+        };
         answer
     }
 }

@@ -98,12 +98,13 @@ fn the_rest_must_make_sense_too() {
 
 #[test]
 fn sources_and_knob_files_are_declared_and_nothing_else() {
-    let catalogue = parse(GOOD).expect("good");
+    let sources = r#"["rules/**", "pricing/*.rhai"]"#;
+    let catalogue = parse(&GOOD.replace(r#"["rules/**"]"#, sources)).expect("good");
     let rules = &catalogue.services["quote-engine"];
-    for path in ["rules/pricing.rhai", "rules/a/b.rhai", "config/quote-engine.yaml"] {
+    for path in ["rules/pricing.rhai", "rules/a/b.rhai", "pricing/a.rhai", "config/quote-engine.yaml"] {
         assert!(declares(rules, path), "{path}");
     }
-    for path in ["rules", "rule/x", "config/other.yaml", "migrations/1.sql", "x/rules/a"] {
+    for path in ["rules", "rule/x", "pricing/a/b.rhai", "config/other.yaml", "migrations/1.sql", "x/rules/a"] {
         assert!(!declares(rules, path), "{path}");
     }
 }

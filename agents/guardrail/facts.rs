@@ -1,0 +1,139 @@
+//! The facts that policy weighs, gathered from the incident and from what the owners declared.
+
+use std::collections::BTreeSet;
+
+use globset::GlobBuilder;
+use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, KnobType, ServiceRules};
+use sre_space_domain::diagnosis::{Confidence, FaultKind};
+use sre_space_domain::ids::Sha;
+use sre_space_domain::incident::Incident;
+use sre_space_domain::proposal::{KnobValue, Proposal, Remedy};
+use sre_space_ports::policy::Question;
+
+/// One, in billionths.
+const ONE_E9: i64 = 1_000_000_000;
+
+/// Everything a question is made of.
+#[derive(Debug, Clone)]
+pub struct Case<'a> {
+    /// The incident, with its diagnosis and proposal.
+    pub incident: &'a Incident,
+    /// What the owners declared, as of the commit the proposal was rendered on.
+    pub catalogue: &'a Catalogue,
+    /// Confidence and trust must be strictly above this.
+    pub threshold: f64,
+    /// Incidents acted on in the last hour, this one not counted.
+    pub incidents_last_hour: u32,
+    /// The service is in its cooldown.
+    pub cooling: bool,
+    /// Other remediations under way on the same service.
+    pub active_on_service: u32,
+}
+
+/// Puts a case as a question; `None` while the incident has no diagnosis or no proposal to judge.
+///
+/// A service the owners do not name may only be observed, and nothing of it is declared.
+pub fn question(case: &Case<'_>) -> Option<Question> {
+    let incident = case.incident;
+    let (diagnosis, proposal) = incident.diagnosis.as_ref().zip(incident.proposal.as_ref())?;
+    let remedy = &proposal.remedy;
+    let rules = case.catalogue.services.get(remedy.service());
+    let files = files(proposal);
+    let sources: BTreeSet<&String> = incident.signal.sources.iter().collect();
+    Some(Question {
+        service: remedy.service().to_owned(),
+        remedy: remedy.kind().to_owned(),
+        fault: diagnosis.kind.as_str().to_owned(),
+        autonomy: rules.map_or(Autonomy::Observe, |rules| rules.autonomy),
+        confidence_e9: billionths(diagnosis.confidence.get()),
+        trust_e9: billionths(proposal.trust),
+        threshold_e9: threshold(case.threshold),
+        declared: rules.is_some_and(|rules| is_declared(rules, remedy, diagnosis.kind, &files)),
+        bounded: rules.is_some_and(|rules| is_bounded(rules, remedy)),
+        files,
+        lines: i64::from(proposal.lines),
+        sources: i64::try_from(sources.len()).unwrap_or(i64::MAX),
+        incidents_last_hour: i64::from(case.incidents_last_hour),
+        incidents_per_hour: i64::from(case.catalogue.limits.incidents_per_hour),
+        cooling: case.cooling,
+        active_on_service: i64::from(case.active_on_service),
+    })
+}
+
+/// A share of one in billionths, rounded down; what is no share of one (NaN, infinite, below 0, above 1) counts as none.
+pub fn billionths(share: f64) -> i64 {
+    if !(0.0..=1.0).contains(&share) {
+        return 0;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "0..=1 times a billion fits")]
+    let floored = (share * 1e9).floor() as i64;
+    floored
+}
+
+/// A threshold that is no share of one lets nothing pass.
+fn threshold(raw: f64) -> i64 {
+    Confidence::try_from(raw).map_or(ONE_E9, |threshold| billionths(threshold.get()))
+}
+
+/// What the proposal says it touches and what it would write: both, should they differ.
+fn files(proposal: &Proposal) -> Vec<String> {
+    let written = proposal.changes.iter().map(|change| &change.path);
+    let all: BTreeSet<&String> = proposal.files.iter().chain(written).collect();
+    all.into_iter().cloned().collect()
+}
+
+fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &[String]) -> bool {
+    match remedy {
+        Remedy::TurnKnob { knob, .. } => find(rules, knob).is_some_and(|knob| {
+            knob.remedies.contains(&fault) && files.iter().all(|file| is_plain(file) && *file == knob.file)
+        }),
+        Remedy::Revert { .. } => files.iter().all(|file| is_plain(file) && is_source(rules, file)),
+    }
+}
+
+/// A name that is declared twice declares nothing: nobody can say which bounds were meant.
+fn find<'a>(rules: &'a ServiceRules, name: &str) -> Option<&'a Knob> {
+    let mut named = rules.knobs.iter().filter(|knob| knob.name == name);
+    named.next().filter(|_| named.next().is_none())
+}
+
+/// `*` stays inside a folder, as people expect of globs; a glob that does not parse matches nothing.
+fn is_source(rules: &ServiceRules, file: &str) -> bool {
+    rules.sources.iter().any(|glob| {
+        let built = GlobBuilder::new(glob).literal_separator(true).build();
+        built.is_ok_and(|glob| glob.compile_matcher().is_match(file))
+    })
+}
+
+/// A path that can be read in one way only: relative, no empty, `.` or `..` part, no part that ends in a dot, printable
+/// ASCII without the signs that some system takes for a separator, an escape or a drive.
+fn is_plain(path: &str) -> bool {
+    path.split('/').all(|part| {
+        let printable = part.bytes().all(|byte| byte.is_ascii_graphic() && !br#"\%:*?"<>|~"#.contains(&byte));
+        !part.is_empty() && !part.ends_with('.') && printable
+    })
+}
+
+fn is_bounded(rules: &ServiceRules, remedy: &Remedy) -> bool {
+    match remedy {
+        Remedy::TurnKnob { knob, value, .. } => find(rules, knob).is_some_and(|knob| is_within(knob, value)),
+        Remedy::Revert { commit, .. } => is_object_name(commit),
+    }
+}
+
+/// A whole number needs both bounds; without them it is not bounded, whatever its value.
+fn is_within(knob: &Knob, value: &KnobValue) -> bool {
+    match (knob.kind, value) {
+        (KnobType::Bool, KnobValue::Bool(_)) => true,
+        (KnobType::Int, KnobValue::Int(value)) => knob.min.zip(knob.max).is_some_and(|(min, max)| {
+            let step = knob.step.unwrap_or(1);
+            let on_step = step > 0 && (value % step == 0 || *value == min);
+            (min..=max).contains(value) && on_step
+        }),
+        (KnobType::Bool, KnobValue::Int(_)) | (KnobType::Int, KnobValue::Bool(_)) => false,
+    }
+}
+
+fn is_object_name(commit: &Sha) -> bool {
+    (4..=64).contains(&commit.0.len()) && commit.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

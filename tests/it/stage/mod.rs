@@ -1,0 +1,295 @@
+//! The stage whole loops play on: a real control plane, a real user plane, and optionally a disguise between them.
+//!
+//! Nothing here is simulated; the processes are the product's own binary. Waits are for observed conditions, each with a
+//! deadline that fails the test.
+
+pub mod disguise;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use marketplace::platform::{Platform, Ports};
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sre-space");
+const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
+
+/// Two cores carry one marketplace at a time.
+static STAGE: Mutex<()> = Mutex::new(());
+
+/// How a play is set up.
+pub struct Setup {
+    /// Quotes per second.
+    pub load: f64,
+    /// Share of requests for customers whose records are malformed.
+    pub dirty_share: f64,
+    /// A policy added to the built-in ones.
+    pub extra_policy: Option<&'static str>,
+    /// Rewrites `.sre-space.yaml` before anything starts.
+    pub edit_rules: fn(String) -> String,
+    /// What stands between the services and the control plane.
+    pub disguise: Option<disguise::Disguise>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { load: 60.0, dirty_share: 0.0, extra_policy: None, edit_rules: |text| text, disguise: None }
+    }
+}
+
+/// A running control plane and user plane; both end with it.
+pub struct Stage {
+    /// Folder of everything.
+    pub dir: tempfile::TempDir,
+    /// The user plane's settings.
+    pub platform: Platform,
+    http: reqwest::Client,
+    api: String,
+    control: Child,
+    plane: Child,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    /// Starts both planes and waits for healthy traffic that Scout has seen.
+    pub async fn set(setup: Setup) -> Self {
+        let alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (api, grpc) = (free_port(), free_port());
+        let entrance = match setup.disguise {
+            Some(disguise) => disguise::stand_between(disguise, grpc).await,
+            None => grpc,
+        };
+        let platform = prepare(dir.path(), entrance, &setup);
+        let policies = setup.extra_policy.map(|text| policies_with(dir.path(), text));
+        let control = serve(dir.path(), &platform, (api, grpc), policies.as_deref());
+        let plane = start_plane(dir.path());
+        let api = format!("http://127.0.0.1:{api}");
+        let stage = Self { dir, platform, http: reqwest::Client::new(), api, control, plane, _alone: alone };
+        stage.baseline().await;
+        stage
+    }
+
+    async fn baseline(&self) {
+        self.until("a healthy baseline", Duration::from_secs(120), async || {
+            let services = self.get("/api/v1/services").await?;
+            let nodes = services.get("nodes")?.as_array()?.clone();
+            let served = |node: &Value| node.get("requests").and_then(Value::as_u64).unwrap_or_default() >= 300;
+            (nodes.len() >= 3 && nodes.iter().filter(|node| served(node)).count() >= 3).then_some(())
+        })
+        .await;
+    }
+
+    /// Breaks the marketplace at its own port.
+    pub async fn inject(&self, kind: &str) {
+        self.marketplace(&format!("/demo/inject-failure?type={kind}")).await;
+    }
+
+    /// Mends the marketplace at its own port.
+    pub async fn resolve(&self) {
+        self.marketplace("/demo/resolve").await;
+    }
+
+    async fn marketplace(&self, path: &str) {
+        let url = format!("http://127.0.0.1:{}{path}", self.platform.ports.web);
+        let answer = self.http.post(url).send().await.expect("the marketplace answers");
+        assert!(answer.status().is_success(), "{}: {:?}", answer.status(), answer.text().await);
+    }
+
+    /// Waits until the newest incident is in one of the states; answers it.
+    pub async fn incident_in(&self, states: &[&str], patience: Duration) -> Value {
+        self.incident_after(0, states, patience).await
+    }
+
+    /// As `incident_in`, for the incident opened after `earlier` others.
+    pub async fn incident_after(&self, earlier: usize, states: &[&str], patience: Duration) -> Value {
+        self.until(&format!("an incident in {states:?}"), patience, async || {
+            let listed = self.get("/api/v1/incidents").await?;
+            let incidents = listed.as_array()?.clone();
+            let newest = incidents.len().checked_sub(earlier + 1).and_then(|_| incidents.first())?;
+            let id = newest.get("id")?.as_str()?;
+            let incident = self.get(&format!("/api/v1/incidents/{id}")).await?;
+            let state = incident.get("state")?.as_str()?;
+            states.contains(&state).then(|| incident.clone())
+        })
+        .await
+    }
+
+    /// Waits until a service runs the head of main and is seen healthy with it.
+    pub async fn redeployed(&self, service: &str) {
+        let head = git2::Repository::open_bare(&self.platform.repo)
+            .and_then(|repo| repo.refname_to_id("refs/heads/main"))
+            .expect("main")
+            .to_string();
+        self.until("the deployment of main", Duration::from_secs(60), async || {
+            let services = self.get("/api/v1/services").await?;
+            let nodes = services.get("nodes")?.as_array()?.clone();
+            let is_new = |node: &&Value| node["service"] == service && node["revision"] == head.as_str();
+            nodes.iter().find(is_new).filter(|node| node["state"] == "healthy").map(|_| ())
+        })
+        .await;
+    }
+
+    /// The journal rows of an incident.
+    pub async fn events(&self, id: &str) -> Vec<Value> {
+        let listed = self.get(&format!("/api/v1/incidents/{id}/events")).await.expect("the events");
+        listed.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Reads the API.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        self.http.get(format!("{}{path}", self.api)).send().await.ok()?.json().await.ok()
+    }
+
+    /// The last seconds of the traffic generator's own count: (sent, failed or slow).
+    pub fn traffic(&self, seconds: usize) -> (u64, u64) {
+        let text = std::fs::read_to_string(self.platform.dir.join("traffic.jsonl")).unwrap_or_default();
+        let lines: Vec<Value> =
+            text.lines().rev().take(seconds).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let sum = |key: &str| lines.iter().filter_map(|line| line.get(key)?.as_u64()).sum::<u64>();
+        (sum("sent"), sum("failed") + sum("slow"))
+    }
+
+    /// Kills the process of one role of the user plane for good.
+    pub fn kill_role(&self, role: &str) {
+        let found =
+            Command::new("pgrep").args(["-f", &format!("user-plane {role} .*{}", self.dir.path().display())]).output();
+        let pids = String::from_utf8(found.expect("pgrep runs").stdout).expect("numbers");
+        assert!(!pids.trim().is_empty(), "no process plays {role}");
+        for pid in pids.split_whitespace() {
+            Command::new("kill").args(["-9", pid]).status().expect("kill runs");
+        }
+    }
+
+    /// The deployed branch's log, one line a commit, newest first.
+    pub fn git_log(&self) -> Vec<String> {
+        let repo = git2::Repository::open_bare(&self.platform.repo).expect("the repository");
+        let mut walk = repo.revwalk().expect("a walk");
+        walk.push_ref("refs/heads/main").expect("main");
+        walk.set_sorting(git2::Sort::TOPOLOGICAL).expect("a sorting");
+        let title = |oid: git2::Oid| repo.find_commit(oid).expect("a commit").message().unwrap_or_default().to_owned();
+        walk.map(|oid| title(oid.expect("an id"))).collect()
+    }
+
+    /// A file at the head of the deployed branch.
+    pub fn file(&self, path: &str) -> String {
+        let repo = git2::Repository::open_bare(&self.platform.repo).expect("the repository");
+        let spec = repo.revparse_single(&format!("main:{path}")).expect("the file");
+        String::from_utf8_lossy(spec.as_blob().expect("a blob").content()).into_owned()
+    }
+
+    async fn until<T>(&self, what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            tick.tick().await;
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            if began.elapsed() > patience {
+                let incidents = self.get("/api/v1/incidents").await;
+                panic!("waited {patience:?} for {what}; incidents: {incidents:#?}");
+            }
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for child in [&mut self.plane, &mut self.control] {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+}
+
+fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
+    let tokens: BTreeMap<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), format!("token-of-{name}"))).collect();
+    let platform = Platform {
+        dir: dir.to_owned(),
+        repo: dir.join("marketplace.git"),
+        exe: PathBuf::from(BINARY),
+        exe_args: vec!["user-plane".to_owned()],
+        ports: Ports::default().settle().expect("free ports"),
+        otlp_endpoint: format!("http://127.0.0.1:{otlp_port}"),
+        ingest_tokens: tokens,
+        load: setup.load,
+        dirty_share: setup.dirty_share,
+    };
+    platform.write(&dir.join("platform.json")).expect("the platform file");
+    marketplace::seed::ensure(&platform).expect("the seeded repository");
+    edit(&platform.repo, ".sre-space.yaml", setup.edit_rules);
+    platform
+}
+
+/// Commits an edited file to main, as its owners would.
+pub fn edit(repo: &Path, path: &str, change: impl Fn(String) -> String) {
+    let repo = git2::Repository::open_bare(repo).expect("the repository");
+    let head = repo.revparse_single("main").and_then(|object| object.peel_to_commit()).expect("main");
+    let tree = head.tree().expect("a tree");
+    let old = tree.get_path(Path::new(path)).expect("the file");
+    let blob = repo.find_blob(old.id()).expect("a blob");
+    let text = String::from_utf8(blob.content().to_vec()).expect("text");
+    let new = change(text.clone());
+    if new == text {
+        return;
+    }
+    let id = repo.blob(new.as_bytes()).expect("a new blob");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert(path, id, git2::FileMode::Blob);
+    let tree = update.create_updated(&repo, &tree).and_then(|id| repo.find_tree(id)).expect("a new tree");
+    let owner = git2::Signature::now("owners", "owners@example.com").expect("a signature");
+    repo.commit(Some("refs/heads/main"), &owner, &owner, &format!("Edit {path}"), &tree, &[&head]).expect("a commit");
+}
+
+fn policies_with(dir: &Path, extra: &str) -> PathBuf {
+    let target = dir.join("policies");
+    std::fs::create_dir_all(&target).expect("a folder");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for name in ["schema.cedarschema", "baseline.cedar", "remediation.cedar"] {
+        std::fs::copy(built_in.join(name), target.join(name)).expect("a copied policy");
+    }
+    std::fs::write(target.join("operator.cedar"), extra).expect("the extra policy");
+    target
+}
+
+fn serve(dir: &Path, platform: &Platform, (api, grpc): (u16, u16), policies: Option<&Path>) -> Child {
+    let tokens: Vec<String> = platform.ingest_tokens.iter().map(|(name, token)| format!("{name}={token}")).collect();
+    let log = std::fs::File::create(dir.join("control-plane.log")).expect("a log");
+    let mut command = Command::new(BINARY);
+    command
+        .arg("serve")
+        .current_dir(dir)
+        .env("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{api}"))
+        .env("SRE_SPACE_OTLP_GRPC_ADDR", format!("127.0.0.1:{grpc}"))
+        .env("SRE_SPACE_OTLP_HTTP_ADDR", "off")
+        .env("SRE_SPACE_DATA_DIR", dir.join("control-plane"))
+        .env("SRE_SPACE_REPO", &platform.repo)
+        .env("SRE_SPACE_INGEST_TOKENS", tokens.join(","))
+        .stdout(Stdio::from(log.try_clone().expect("a log")))
+        .stderr(Stdio::from(log));
+    if let Some(policies) = policies {
+        command.env("SRE_SPACE_POLICY_DIR", policies);
+    }
+    command.spawn().expect("the control plane starts")
+}
+
+fn start_plane(dir: &Path) -> Child {
+    let log = std::fs::File::create(dir.join("user-plane.log")).expect("a log");
+    Command::new(BINARY)
+        .args(["user-plane", "up", "--platform"])
+        .arg(dir.join("platform.json"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::from(log.try_clone().expect("a log")))
+        .stderr(Stdio::from(log))
+        .spawn()
+        .expect("the user plane starts")
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
