@@ -1,6 +1,6 @@
 //! Stands between the services and the control plane: renames everything, strips what is no semantic convention, loses spans.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;

@@ -59,7 +59,7 @@ impl Stage {
         let alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (api, grpc) = (free_port(), free_port());
-        let entrance = match setup.disguise {
+        let entrance = match setup.disguise.clone() {
             Some(disguise) => disguise::stand_between(disguise, grpc).await,
             None => grpc,
         };
