@@ -1,3 +1,5 @@
+//! What is accepted as an owners' file, and what is refused.
+
 use super::*;
 
 const GOOD: &str = r#"

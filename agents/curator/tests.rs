@@ -1,3 +1,5 @@
+//! What is learned from, and what is not.
+
 use std::sync::Mutex;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Rendering, limits, applying and reverting.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What is put to policy, and what the verdict says.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

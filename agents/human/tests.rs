@@ -1,3 +1,5 @@
+//! Tickets and calls, once each.
+
 use std::sync::Mutex;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Edits that change one value and keep every other byte.
+
 use super::*;
 
 const INT: KnobValue = KnobValue::Int(100);

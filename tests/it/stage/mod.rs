@@ -8,17 +8,17 @@ pub mod disguise;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use marketplace::platform::{Platform, Ports};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sre-space");
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 
 /// Two cores carry one marketplace at a time.
-static STAGE: Mutex<()> = Mutex::new(());
+static STAGE: Mutex<()> = Mutex::const_new(());
 
 /// How a play is set up.
 pub struct Setup {
@@ -56,7 +56,7 @@ pub struct Stage {
 impl Stage {
     /// Starts both planes and waits for healthy traffic that Scout has seen.
     pub async fn set(setup: Setup) -> Self {
-        let alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = STAGE.lock().await;
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (api, grpc) = (free_port(), free_port());
         let entrance = match setup.disguise.clone() {

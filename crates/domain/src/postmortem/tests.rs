@@ -1,3 +1,5 @@
+//! The whole post-mortem, compared as text.
+
 use jiff::Timestamp;
 use serde_json::json;
 use ulid::Ulid;

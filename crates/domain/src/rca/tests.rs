@@ -91,7 +91,7 @@ impl Shop {
         while at < END_MS as f64 {
             at += 1_000.0 / self.load * (0.5 + dice.roll());
             number += 1;
-            self.request(&mut spans, number, at as u64, &mut dice, &mut busy);
+            self.request(&mut spans, (number, at as u64), &mut dice, &mut busy);
         }
         spans.retain(|span| span.end_ns <= (BEGAN_MS + END_MS) * MS && dice.roll() >= self.lost);
         spans.sort_by_key(|span| span.end_ns);
@@ -101,8 +101,7 @@ impl Shop {
     fn request(
         &self,
         spans: &mut Vec<Span>,
-        number: u64,
-        at: u64,
+        (number, at): (u64, u64),
         dice: &mut Dice,
         busy: &mut BinaryHeap<Reverse<u64>>,
     ) {
@@ -113,7 +112,7 @@ impl Shop {
             Fault::Pool | Fault::Two => false,
         };
         let two = self.fault == Fault::Two && at >= FAULT_AT_MS;
-        let rating_fails = two && number % 2 == 0;
+        let rating_fails = two && number.is_multiple_of(2);
         let engine_fails = admitted.is_none() || rule_fails || (two && number % 2 == 1);
         let ends = admitted.map_or(at + 2 + GIVE_UP_MS, |from| from + HOLD_MS);
         let mut span = |part: u64, parent: u64, service: &str, kind: SpanKind, from: u64, to: u64, failed: bool| {

@@ -1,3 +1,5 @@
+//! The shipped policies by their cases, and broken sets that must be refused.
+
 use serde_json::{Map, Value, json};
 use sre_space_domain::catalogue::Autonomy;
 use sre_space_ports::policy::{Action, Policy, PolicyError, Question, Ruling};

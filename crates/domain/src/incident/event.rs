@@ -1,0 +1,181 @@
+//! What can happen to an incident, and what can be done next.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Change;
+use crate::diagnosis::{Diagnosis, Source};
+use crate::ids::Sha;
+use crate::knowledge::Signature;
+use crate::proposal::{Proposal, Remedy, Verdict};
+use crate::recovery::Recovery;
+use crate::signal::Signal;
+
+/// What CAG and Brain answer with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Who found it.
+    pub source: Source,
+    /// Cause and place.
+    pub diagnosis: Diagnosis,
+    /// Structural shape.
+    pub signature: Signature,
+    /// What to do; `None` when the catalogue offers nothing.
+    pub remedy: Option<Remedy>,
+}
+
+/// What happened. Every effect answers with one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "with", rename_all = "snake_case")]
+pub enum Event {
+    /// Scout's suspicion was confirmed by a second independent source.
+    Confirmed(Signal),
+    /// The suspicion went away before it was confirmed.
+    Faded,
+    /// The ticket is open.
+    TicketOpened(u64),
+    /// CAG answered.
+    Recalled(Option<Box<Finding>>),
+    /// Brain answered.
+    Diagnosed(Box<Finding>),
+    /// Brain cannot say.
+    GaveUp(String),
+    /// The change is rendered.
+    Rendered(Box<Proposal>),
+    /// Policy ruled.
+    Ruled(Verdict),
+    /// The branch exists.
+    Branched,
+    /// The commit exists.
+    Committed(Sha),
+    /// The pull request is open.
+    Proposed {
+        /// Number.
+        pr: u64,
+        /// Where a person can read it.
+        url: String,
+    },
+    /// The checks of the pinned head are green.
+    ChecksPassed,
+    /// A check is red; the sentence says which.
+    ChecksFailed(String),
+    /// Merged.
+    Merged {
+        /// Commit on the deployed branch.
+        revision: Sha,
+        /// When.
+        at: Timestamp,
+    },
+    /// Spans of the new revision arrived.
+    Deployed,
+    /// They did not arrive in time.
+    NotDeployed(String),
+    /// Recovery was judged.
+    Judged(Recovery),
+    /// The revert is merged.
+    Reverted(Change),
+    /// The recovery held for the provisional time.
+    Held,
+    /// It did not; the judgement says how.
+    Relapsed(Recovery),
+    /// The lesson is stored.
+    Remembered,
+    /// The ticket is closed.
+    TicketClosed,
+    /// The person was called.
+    Paged,
+    /// An effect failed for good.
+    Failed(String),
+    /// The kill switch is off.
+    Forbidden,
+}
+
+/// What should be done next. At most one effect of an incident is under way at any time; each is safe to repeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", content = "with", rename_all = "snake_case")]
+pub enum Effect {
+    /// Wait for Scout to confirm or drop the suspicion.
+    AwaitConfirmation,
+    /// Open the ticket.
+    OpenTicket,
+    /// Ask CAG.
+    Recall,
+    /// Ask Brain.
+    Diagnose,
+    /// Render the remedy into a change.
+    Render,
+    /// Ask policy.
+    Rule,
+    /// Create the branch.
+    CreateBranch,
+    /// Commit the change.
+    Commit,
+    /// Open the pull request.
+    OpenPullRequest,
+    /// Wait for the checks of the pinned head.
+    AwaitChecks,
+    /// Merge the pinned head.
+    Merge,
+    /// Wait for spans of the new revision.
+    AwaitDeploy,
+    /// Judge the new revision.
+    Verify,
+    /// Merge the exact revert.
+    Revert,
+    /// Watch whether the recovery holds.
+    Hold,
+    /// Store the lesson.
+    Remember,
+    /// Close the ticket.
+    CloseTicket,
+    /// Call a person.
+    Page,
+}
+
+impl Effect {
+    /// Name for logs and crash tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitConfirmation => "await-confirmation",
+            Self::OpenTicket => "open-ticket",
+            Self::Recall => "recall",
+            Self::Diagnose => "diagnose",
+            Self::Render => "render",
+            Self::Rule => "rule",
+            Self::CreateBranch => "create-branch",
+            Self::Commit => "commit",
+            Self::OpenPullRequest => "open-pull-request",
+            Self::AwaitChecks => "await-checks",
+            Self::Merge => "merge",
+            Self::AwaitDeploy => "await-deploy",
+            Self::Verify => "verify",
+            Self::Revert => "revert",
+            Self::Hold => "hold",
+            Self::Remember => "remember",
+            Self::CloseTicket => "close-ticket",
+            Self::Page => "page",
+        }
+    }
+
+    /// Whether the effect changes the repository: the kill switch is read before each of these.
+    pub fn writes_repository(&self) -> bool {
+        match self {
+            Self::CreateBranch | Self::Commit | Self::OpenPullRequest | Self::Merge => true,
+            // A revert undoes our own write: exempt, so that switching off never strands a bad change.
+            Self::Revert
+            | Self::AwaitConfirmation
+            | Self::OpenTicket
+            | Self::Recall
+            | Self::Diagnose
+            | Self::Render
+            | Self::Rule
+            | Self::AwaitChecks
+            | Self::AwaitDeploy
+            | Self::Verify
+            | Self::Hold
+            | Self::Remember
+            | Self::CloseTicket
+            | Self::Page => false,
+        }
+    }
+}
