@@ -1,1 +1,242 @@
+// The monitor: everything shown comes from the API and is set as text, never as markup.
+"use strict";
 
+const server = new URLSearchParams(location.search).get("server")?.replace(/\/$/, "") ?? "";
+const at = id => document.getElementById(id);
+const MOST_LINES = 400;
+let selected = null;
+let incidents = [];
+
+function element(name, text, classes) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (classes) made.className = classes;
+  return made;
+}
+
+async function read(path) {
+  const answer = await fetch(server + path);
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? answer.statusText);
+  return answer.json();
+}
+
+const percent = share => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
+const clock = time => new Date(time).toLocaleTimeString("en-GB");
+const tone = state => ({ resolved: "good", escalated: "bad", awaiting_human: "bad", suppressed: "dim" })[state] ?? "warn";
+
+// Live events. The server replays what a broken connection missed.
+function follow() {
+  const source = new EventSource(server + "/events");
+  source.onopen = () => link("live", "good");
+  source.onerror = () => link("link lost", "bad");
+  source.onmessage = message => {
+    link("live", "good");
+    line(JSON.parse(message.data));
+    refresh();
+  };
+}
+
+function link(text, classes) {
+  at("link").textContent = text;
+  at("link").className = "pill " + classes;
+}
+
+function line(entry) {
+  const row = element("li");
+  row.append(
+    element("span", clock(entry.at), "dim"),
+    element("span", entry.agent, entry.agent),
+    element("span", "[" + entry.phase + "]", "dim"),
+    element("span", entry.text),
+  );
+  const trace = at("trace");
+  const follows = trace.scrollTop + trace.clientHeight >= trace.scrollHeight - 40;
+  trace.append(row);
+  while (trace.children.length > MOST_LINES) trace.firstChild.remove();
+  if (follows) trace.scrollTop = trace.scrollHeight;
+}
+
+async function services() {
+  const graph = await read("/api/v1/services");
+  at("services").replaceChildren(...graph.nodes.map(node => {
+    const row = element("tr");
+    row.append(
+      element("td", node.service),
+      element("td", node.state, node.state === "healthy" ? "good" : "bad"),
+      element("td", node.rate.toFixed(1)),
+      element("td", percent(node.error_ratio), node.error_ratio > 0.05 ? "bad" : ""),
+      element("td", node.p95_ms.toFixed(0) + " ms"),
+      element("td", node.revision.slice(0, 10), "dim"),
+    );
+    return row;
+  }));
+}
+
+let pending = false;
+async function refresh() {
+  if (pending) return;
+  pending = true;
+  try {
+    incidents = await read("/api/v1/incidents?limit=20");
+    const open = incidents.filter(incident => !["resolved", "suppressed", "escalated"].includes(incident.state));
+    at("headline").textContent = headline(open);
+    at("incidents").replaceChildren(...incidents.map(row));
+    const shown = incidents.find(incident => incident.id === selected) ?? incidents[0];
+    if (shown) story(shown);
+  } catch (error) {
+    at("headline").textContent = error.message;
+  } finally {
+    pending = false;
+  }
+}
+
+function headline(open) {
+  if (open.length > 0) return open.map(incident => incident.service + ": " + incident.state.replace("_", " ")).join(" · ");
+  const last = incidents[0];
+  if (last?.state === "escalated") return last.service + " needs a person";
+  return last?.state === "resolved" ? "All is well; " + last.service + " recovered at " + clock(last.closed_at) : "All is well";
+}
+
+function row(incident) {
+  const made = element("li");
+  made.tabIndex = 0;
+  made.setAttribute("aria-current", String(incident.id === selected));
+  made.append(
+    element("span", clock(incident.opened_at), "dim"),
+    element("span", incident.service + " " + incident.operation),
+    element("span", incident.state.replace("_", " "), "pill " + tone(incident.state)),
+  );
+  made.onclick = made.onkeydown = event => {
+    if (event.type === "keydown" && event.key !== "Enter") return;
+    selected = incident.id;
+    refresh();
+  };
+  return made;
+}
+
+function facts(pairs) {
+  const list = element("dl");
+  for (const [name, value, classes] of pairs) {
+    if (value === undefined || value === null || value === "") continue;
+    list.append(element("dt", name), element("dd", String(value), classes));
+  }
+  return list;
+}
+
+function story(incident) {
+  const parts = [facts([
+    ["incident", incident.id],
+    ["state", incident.state.replace("_", " "), tone(incident.state)],
+    ["ticket", incident.ticket && "#" + incident.ticket],
+    ["signal", percent(incident.signal.observed) + " of " + incident.signal.samples + " requests bad; baseline "
+      + percent(incident.signal.baseline) + "; statistic " + incident.signal.statistic.toFixed(1) + " over "
+      + incident.signal.threshold.toFixed(1)],
+    ["seen by", incident.signal.sources.join(", ")],
+    ["person", incident.escalation && incident.escalation.detail, "bad"],
+  ])];
+  if (incident.diagnosis) parts.push(...diagnosis(incident));
+  for (const attempt of incident.attempts) parts.push(...tried(attempt));
+  if (incident.proposal) parts.push(...proposal(incident));
+  if (incident.recovery) parts.push(...recovery(incident.recovery));
+  at("story").className = "";
+  at("story").replaceChildren(...parts);
+}
+
+function diagnosis({ diagnosis, source }) {
+  const terms = diagnosis.terms.map(term => {
+    const made = element("div", undefined, "term");
+    const bar = element("div", undefined, "bar");
+    const fill = element("i", undefined, term.value > 0.95 ? "" : "low");
+    fill.style.width = term.value * 100 + "%";
+    bar.append(fill);
+    made.append(element("span", term.name), bar, element("span", term.value.toFixed(3)), element("span", term.why, "dim"));
+    return made;
+  });
+  return [
+    element("h3", "Cause"),
+    facts([
+      ["kind", diagnosis.kind], ["summary", diagnosis.summary], ["said by", source],
+      ["confidence", diagnosis.confidence.toFixed(3)],
+      ["candidates", diagnosis.candidates.map(other => other.service + " " + percent(other.score)).join(", ")],
+    ]),
+    ...terms,
+    facts([["evidence", diagnosis.evidence.map(exhibit => exhibit.trace_id.slice(0, 8) + "/" + exhibit.span_id.slice(0, 8)).join(" ")]]),
+  ];
+}
+
+function proposal({ proposal, verdict, change }) {
+  return [
+    element("h3", "Change"),
+    facts([
+      ["proposal", proposal.title], ["trust", proposal.trust.toFixed(3)],
+      ["verdict", verdict && verdict.decision, verdict && (verdict.decision === "ALLOW" ? "good" : "bad")],
+      ["rules", verdict && verdict.rules.join(", ")], ["because", verdict && verdict.reasons.join("; ")],
+      ["pull request", change && change.pr && "#" + change.pr + " from " + change.branch],
+      ["merged", change && change.revision && change.revision.slice(0, 10) + " at " + clock(change.merged_at)],
+    ]),
+    diff(proposal.diff),
+  ];
+}
+
+function diff(text) {
+  const made = element("pre");
+  for (const line of text.split("\n")) {
+    const kind = line.startsWith("+") ? "add" : line.startsWith("-") ? "del" : line.startsWith("@@") ? "hunk" : "";
+    made.append(element("span", line + "\n", kind));
+  }
+  return made;
+}
+
+function recovery(seen) {
+  return [
+    element("h3", "Recovery"),
+    facts([
+      ["verdict", seen.verdict, seen.verdict === "RECOVERED" ? "good" : "bad"],
+      ["samples", seen.samples + ", " + seen.bad + " bad, " + seen.probes + " probes"],
+      ["statistic", seen.statistic.toFixed(2) + " (healthy below -" + seen.threshold.toFixed(2) + ", faulty above "
+        + seen.threshold.toFixed(2) + ")"],
+      ["because", seen.reason],
+    ]),
+  ];
+}
+
+function tried(attempt) {
+  const pull = change => change && change.pr ? "#" + change.pr : "none";
+  return [
+    element("h3", "Attempt " + attempt.number),
+    facts([
+      ["ended", attempt.ended], ["verdict", attempt.recovery && attempt.recovery.verdict, "bad"],
+      ["pull request", pull(attempt.change)], ["revert", pull(attempt.revert)],
+    ]),
+  ];
+}
+
+async function press(path) {
+  const answer = await fetch(server + path, { method: "POST" });
+  const body = await answer.json().catch(() => ({}));
+  at("chaos-answer").textContent = answer.ok ? JSON.stringify(body) : body.detail ?? answer.statusText;
+}
+
+function quotes() {
+  at("quotes").replaceChildren(...["u1", "u2", "u3", "u4"].map(user => {
+    const card = element("li", user + " …", "dim");
+    fetch(server + "/quote?user_id=" + user).then(async answer => {
+      if (!answer.ok) throw new Error(await answer.text());
+      card.textContent = user + ": " + ((await answer.json()).cents / 100).toFixed(2) + " a month";
+      card.className = "good";
+    }).catch(error => {
+      card.textContent = user + ": " + error.message;
+      card.className = "bad";
+    });
+    return card;
+  }));
+}
+
+at("inject").onclick = () => press("/demo/inject-failure?type=" + at("fault").value);
+at("resolve").onclick = () => press("/demo/resolve");
+at("ask").onclick = quotes;
+fetch(server + "/quote?user_id=u1").then(answer => { at("chaos").hidden = answer.status === 404; }).catch(() => {});
+follow();
+refresh();
+services().catch(() => {});
+setInterval(() => services().catch(() => {}), 2000);

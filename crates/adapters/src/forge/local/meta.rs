@@ -1,6 +1,7 @@
 //! What people wrote about pull requests and tickets: JSON files in a tree under `refs/forge/meta`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, FileMode, ObjectType, Repository, Tree};
@@ -12,7 +13,7 @@ use super::git::{Git, Swap, Trouble, now, signature};
 
 const META: &str = "refs/forge/meta";
 /// Races lost in a row before the caller is told.
-const PATIENCE: u32 = 16;
+const PATIENCE: u32 = 40;
 
 /// A file to write: path and contents.
 pub(super) type Page = (String, String);
@@ -53,7 +54,7 @@ pub(super) fn update<F>(git: &Git, why: &str, mut edit: F) -> Result<(), Trouble
 where
     F: FnMut(&Git) -> Result<Option<Page>, Trouble>,
 {
-    for _ in 0..PATIENCE {
+    for lost in 0..PATIENCE {
         // The tip is read first: a record written after this look makes the swap below fail.
         let tip = git.tip(META)?;
         let Some(page) = edit(git)? else { return Ok(()) };
@@ -62,6 +63,8 @@ where
         if git.swap(META, tip, made, why)? == Swap::Done {
             return Ok(());
         }
+        // Losers step back for as long as they have lost, or the same ones would meet again. This thread may block.
+        std::thread::sleep(Duration::from_millis(lost.into()));
     }
     Err(ForgeError::Unavailable("too many writers at once".to_owned()).into())
 }
