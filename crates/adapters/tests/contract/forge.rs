@@ -1,7 +1,5 @@
 //! The forges: a bare git repository, and the one in memory that other tests lean on.
 
-#![expect(clippy::expect_used, reason = "a contract is a test: it fails by panicking")]
-
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

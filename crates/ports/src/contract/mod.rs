@@ -1,4 +1,6 @@
 //! What every backend of a port must pass.
 
-/// The forge.
+pub mod bus;
 pub mod forge;
+pub mod memory;
+pub mod store;

@@ -1,0 +1,86 @@
+//! The backends that live inside this process: bus, store, memory.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use sre_space_adapters::bus::local::LocalBus;
+use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::store::sql::SqlStore;
+use sre_space_ports::bus::Bus;
+use sre_space_ports::contract::{bus, memory, store};
+use sre_space_ports::memory::Memory;
+use sre_space_ports::store::Store;
+
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+fn run(work: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work);
+    Ok(())
+}
+
+macro_rules! trials {
+    ($module:ident, $backend:literal, $bench:ident, $($promise:ident),* $(,)?) => {
+        vec![$(Trial::test(
+            concat!(stringify!($module), "/", $backend, "/", stringify!($promise)),
+            || $bench(|given| Box::pin($module::$promise(given))),
+        )),*]
+    };
+}
+
+fn on_bus(promise: for<'a> fn(&'a dyn Bus) -> Running<'a>) -> Result<(), Failed> {
+    run(promise(&LocalBus::new(bus::CAPACITY)))
+}
+
+fn on_store(promise: for<'a> fn(&'a store::Open) -> Running<'a>) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("journal.db");
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Store>>>> {
+        let path = path.clone();
+        Box::pin(async move { Arc::new(SqlStore::open(&path).await.expect("opened")) as Arc<dyn Store> })
+    };
+    run(promise(&open))
+}
+
+fn on_memory(promise: for<'a> fn(&'a memory::Open) -> Running<'a>) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("memory.db");
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Memory>>>> {
+        let path = path.clone();
+        Box::pin(async move { Arc::new(EmbeddedMemory::open(&path).await.expect("opened")) as Arc<dyn Memory> })
+    };
+    run(promise(&open))
+}
+
+/// Every embedded backend × every promise.
+pub fn trials() -> Vec<Trial> {
+    let bus = trials!(
+        bus,
+        "local",
+        on_bus,
+        keeps_order,
+        every_group_gets_everything,
+        unacknowledged_comes_again,
+        a_full_queue_refuses,
+    );
+    let store = trials!(
+        store,
+        "sqlite",
+        on_store,
+        a_commit_survives_a_restart,
+        numbers_have_no_gaps,
+        the_journal_resumes,
+        incidents_are_listed,
+        an_outcome_counts_once,
+    );
+    let memory = trials!(
+        memory,
+        "embedded",
+        on_memory,
+        lessons_survive_a_restart,
+        an_incident_is_remembered_once,
+        the_nearest_come_first,
+    );
+    [bus, store, memory].into_iter().flatten().collect()
+}
