@@ -28,7 +28,11 @@ fn weakest(incident: &Value) -> String {
 }
 
 fn merges(log: &[String]) -> usize {
-    log.iter().filter(|message| message.contains("from sre-space/")).count()
+    let is_ours = |message: &&String| {
+        message.starts_with("Merge pull request #")
+            && message.lines().next().is_some_and(|title| title.contains("from sre-space/"))
+    };
+    log.iter().filter(is_ours).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
