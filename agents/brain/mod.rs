@@ -3,6 +3,9 @@
 //! Mission: find the cause and the place of a failure, and the remedy the owners declared for it. Trigger: CAG knows nothing.
 //! Authority: reads evidence; holds no credentials. Output: a [`Finding`] with every term of its confidence.
 
+#[cfg(test)]
+mod tests;
+
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::diagnosis::Source;
 use sre_space_domain::evidence::Evidence;

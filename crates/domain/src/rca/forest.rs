@@ -1,103 +1,191 @@
-//! Spans as trees: one tree a trace, with what is bad in it.
+//! Spans as trees: one tree a trace, with what is bad in it and when the badness began.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::onset;
 use crate::evidence::Evidence;
 use crate::telemetry::{Span, SpanId, TraceId};
 
-const MS: u64 = 1_000_000;
+/// One millisecond in nanoseconds.
+pub const MS: u64 = 1_000_000;
 /// Spans of one trace arrive within this time of its last; younger traces are not judged for completeness.
 const ARRIVAL_NS: u64 = 2_000 * MS;
+/// Spans above one that are looked at.
+const DEEPEST: usize = 64;
+
+/// One trace, as indices into [`Forest::spans`], oldest start first.
+pub struct Trace {
+    /// Its spans.
+    pub spans: Vec<usize>,
+    /// Its earliest start.
+    pub start_ns: u64,
+    /// Its latest end.
+    pub end_ns: u64,
+}
 
 /// All traces of the evidence.
 pub struct Forest<'a> {
-    /// Spans by index.
+    /// Spans by start.
     pub spans: Vec<&'a Span>,
-    /// Children of a span, by index.
+    /// (service, span name) of each span, as a small number.
+    pub places: Vec<usize>,
+    /// The names behind the numbers.
+    pub names: Vec<(&'a str, &'a str)>,
+    /// Parent of each span, when it was seen.
+    pub parents: Vec<Option<usize>>,
+    /// Children of each span, by start.
     pub children: Vec<Vec<usize>>,
     /// Whether the span is bad.
     pub bad: Vec<bool>,
-    /// Onset by the senders' clocks, nanoseconds.
+    /// All traces, by start.
+    pub traces: Vec<Trace>,
+    /// Since when the signal's operation is bad, by the senders' clocks and by the start of the traces.
     pub onset_ns: u64,
-    /// The newest time that is settled, nanoseconds.
+    /// Traces that end later may still be incomplete.
     pub settled_ns: u64,
-    parents: Vec<Option<usize>>,
-    traces: BTreeMap<TraceId, Vec<usize>>,
+    /// Traces that start earlier may have lost their beginning to the buffer's bound.
+    pub whole_from_ns: u64,
+    scope: BTreeSet<usize>,
 }
 
 impl<'a> Forest<'a> {
-    /// Links the spans.
+    /// Links the spans; a span that arrived twice counts once.
     pub fn grow(evidence: &'a Evidence) -> Self {
-        let spans: Vec<&Span> = evidence.spans.iter().collect();
-        let at: HashMap<(TraceId, SpanId), usize> =
-            spans.iter().enumerate().map(|(index, span)| ((span.trace_id, span.span_id), index)).collect();
-        let mut children = vec![Vec::new(); spans.len()];
-        let mut parents = vec![None; spans.len()];
-        let mut traces: BTreeMap<TraceId, Vec<usize>> = BTreeMap::new();
-        for (index, span) in spans.iter().enumerate() {
-            traces.entry(span.trace_id).or_default().push(index);
-            let parent = span.parent_id.and_then(|parent| at.get(&(span.trace_id, parent)).copied());
-            if let Some(siblings) = parent.and_then(|parent| children.get_mut(parent)) {
-                siblings.push(index);
-            }
-            if let Some(slot) = parents.get_mut(index) {
-                *slot = parent;
+        let mut spans: Vec<&Span> = evidence.spans.iter().collect();
+        spans.sort_by_key(|span| (span.start_ns, span.trace_id, span.span_id));
+        let mut at: HashMap<(TraceId, SpanId), usize> = HashMap::with_capacity(spans.len());
+        let mut kept: Vec<&Span> = Vec::with_capacity(spans.len());
+        for span in spans {
+            at.entry((span.trace_id, span.span_id)).or_insert_with(|| {
+                kept.push(span);
+                kept.len() - 1
+            });
+        }
+        let parent = |span: &&Span| span.parent_id.and_then(|id| at.get(&(span.trace_id, id)).copied());
+        let parents: Vec<Option<usize>> = kept.iter().map(parent).collect();
+        let mut children = vec![Vec::new(); kept.len()];
+        for (index, parent) in parents.iter().enumerate() {
+            if let Some(parent) = parent.filter(|parent| *parent != index) {
+                children[parent].push(index);
             }
         }
-        let bad: Vec<bool> = spans.iter().map(|span| span.is_bad(evidence.latency_objective_ns)).collect();
-        let newest = spans.iter().map(|span| span.end_ns).max().unwrap_or_default();
-        let mut forest =
-            Self { settled_ns: newest.saturating_sub(ARRIVAL_NS), onset_ns: 0, spans, children, bad, parents, traces };
-        forest.onset_ns = forest.first_bad(evidence);
+        let (places, names) = intern(&kept);
+        let mut forest = Self {
+            bad: kept.iter().map(|span| span.is_bad(evidence.latency_objective_ns)).collect(),
+            traces: traces(&kept),
+            spans: kept,
+            places,
+            names,
+            parents,
+            children,
+            onset_ns: 0,
+            settled_ns: 0,
+            whole_from_ns: 0,
+            scope: BTreeSet::new(),
+        };
+        forest.date(evidence);
         forest
     }
 
-    /// Start of the first bad entry span at or after the onset that Scout saw; Scout sees a span when it ends.
-    fn first_bad(&self, evidence: &Evidence) -> u64 {
-        let seen_ns = u64::try_from(evidence.signal.onset_ms).unwrap_or_default().saturating_mul(MS);
-        let about = seen_ns.saturating_sub(1_500 * MS);
-        let bad_entries = self.entries().filter(|index| self.bad[*index] && self.spans[*index].end_ns >= about);
-        bad_entries.map(|index| self.spans[index].start_ns).min().unwrap_or(about)
-    }
-
-    /// Entry spans: where a service takes work in.
-    pub fn entries(&self) -> impl Iterator<Item = usize> {
-        (0..self.spans.len()).filter(|index| self.spans[*index].kind.is_entry())
-    }
-
-    /// Entry spans of one operation.
-    pub fn entries_of(&self, service: &str, operation: &str) -> Vec<usize> {
-        self.entries()
-            .filter(|index| self.spans[*index].service == service && self.spans[*index].name == operation)
-            .collect()
-    }
-
-    /// Settled traces with a bad entry span since the onset; each as the indices of its spans.
-    pub fn bad_traces(&self) -> Vec<&[usize]> {
-        let is_bad = |spans: &&Vec<usize>| {
-            let last = spans.iter().map(|index| self.spans[*index].end_ns).max().unwrap_or_default();
-            let bad = |index: &usize| {
-                self.bad[*index] && self.spans[*index].kind.is_entry() && self.spans[*index].end_ns >= self.onset_ns
-            };
-            last <= self.settled_ns && spans.iter().any(bad)
+    fn date(&mut self, evidence: &Evidence) {
+        let mut ends: Vec<u64> = self.spans.iter().map(|span| span.end_ns).collect();
+        ends.sort_unstable();
+        // One span from a wrong clock must not move the edge of what is known.
+        let newest = ends.get(ends.len().saturating_sub(1 + ends.len() / 1_000)).copied().unwrap_or_default();
+        self.settled_ns = newest.saturating_sub(ARRIVAL_NS);
+        self.whole_from_ns = ends.get(ends.len() / 1_000).copied().unwrap_or_default().saturating_add(ARRIVAL_NS);
+        self.onset_ns = onset::find(self, evidence, newest);
+        let signal = self.place(&evidence.signal.service, &evidence.signal.operation);
+        let here = |trace: &&Trace| {
+            trace.start_ns >= self.onset_ns && signal.is_some_and(|at| self.entry_at(trace, at).is_some())
         };
-        self.traces.values().filter(is_bad).map(Vec::as_slice).collect()
+        self.scope = self.traces.iter().filter(here).flat_map(|trace| self.entry_places(trace)).collect();
     }
 
-    /// Whether a trace was seen whole: one root, every parent there, every call to another service met by its other side.
-    pub fn is_whole(&self, trace: &[usize]) -> bool {
-        let roots = trace.iter().filter(|index| self.spans[**index].parent_id.is_none()).count();
-        let linked = |index: &usize| self.spans[*index].parent_id.is_none() || self.parents[*index].is_some();
-        let met = |index: &usize| {
-            let span = self.spans[*index];
-            !span.kind.is_exit() || !span.db_system.is_empty() || !self.children[*index].is_empty()
-        };
-        roots == 1 && trace.iter().all(linked) && trace.iter().all(met)
+    /// The number of a (service, span name).
+    pub fn place(&self, service: &str, name: &str) -> Option<usize> {
+        self.names.iter().position(|place| *place == (service, name))
     }
 
-    /// The first entry spans of a trace that have no entry above them.
-    pub fn tops(&self, trace: &[usize]) -> Vec<usize> {
-        let is_top = |index: &&usize| self.spans[**index].kind.is_entry() && self.parents[**index].is_none();
-        trace.iter().filter(is_top).copied().collect()
+    /// The first entry span of a trace at a place.
+    pub fn entry_at(&self, trace: &Trace, place: usize) -> Option<usize> {
+        trace.spans.iter().copied().find(|index| self.places[*index] == place && self.spans[*index].kind.is_entry())
     }
+
+    fn entry_places<'b>(&'b self, trace: &'b Trace) -> impl Iterator<Item = usize> + 'b {
+        let entries = trace.spans.iter().filter(|index| self.spans[**index].kind.is_entry());
+        entries.map(|index| self.places[*index])
+    }
+
+    /// Whether any work taken in on this trace was bad.
+    pub fn is_bad(&self, trace: &Trace) -> bool {
+        trace.spans.iter().any(|index| self.bad[*index] && self.spans[*index].kind.is_entry())
+    }
+
+    /// Traces since the onset that pass where the signal's traces pass: what happens elsewhere is another incident.
+    pub fn concerned(&self) -> impl Iterator<Item = &Trace> {
+        self.traces.iter().filter(|trace| trace.start_ns >= self.onset_ns && self.is_in_scope(trace))
+    }
+
+    /// The same traces before the onset.
+    pub fn calm(&self) -> impl Iterator<Item = &Trace> {
+        self.traces.iter().filter(|trace| trace.start_ns < self.onset_ns && self.is_in_scope(trace))
+    }
+
+    fn is_in_scope(&self, trace: &Trace) -> bool {
+        self.scope.is_empty() || self.entry_places(trace).any(|place| self.scope.contains(&place))
+    }
+
+    /// Entry spans without a bad entry span above them that are bad themselves: where a trace's badness is seen first.
+    pub fn tops(&self, trace: &Trace) -> Vec<usize> {
+        let is_bad_entry = |index: usize| self.bad[index] && self.spans[index].kind.is_entry();
+        let is_top = |index: &usize| is_bad_entry(*index) && !self.above(*index).any(is_bad_entry);
+        trace.spans.iter().copied().filter(is_top).collect()
+    }
+
+    /// The spans above one; bounded, since parents are whatever a stranger wrote.
+    fn above(&self, index: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.parents[index], |at| self.parents[*at]).take(DEEPEST)
+    }
+
+    /// Time a span spent in none of its children.
+    pub fn self_ns(&self, index: usize) -> u64 {
+        let span = self.spans[index];
+        let (mut own, mut until) = (0, span.start_ns);
+        for child in &self.children[index] {
+            let child = self.spans[*child];
+            own += child.start_ns.min(span.end_ns).saturating_sub(until);
+            until = until.max(child.end_ns);
+        }
+        own + span.end_ns.saturating_sub(until)
+    }
+}
+
+type Interned<'a> = (Vec<usize>, Vec<(&'a str, &'a str)>);
+
+fn intern<'a>(spans: &[&'a Span]) -> Interned<'a> {
+    let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut names = Vec::new();
+    let number = |span: &&'a Span| {
+        let name = (span.service.as_str(), span.name.as_str());
+        *numbers.entry(name).or_insert_with(|| {
+            names.push(name);
+            names.len() - 1
+        })
+    };
+    let places = spans.iter().map(number).collect();
+    (places, names)
+}
+
+fn traces(spans: &[&Span]) -> Vec<Trace> {
+    let mut traces: BTreeMap<TraceId, Trace> = BTreeMap::new();
+    for (index, span) in spans.iter().enumerate() {
+        let new = || Trace { spans: Vec::new(), start_ns: span.start_ns, end_ns: span.end_ns };
+        let trace = traces.entry(span.trace_id).or_insert_with(new);
+        trace.spans.push(index);
+        trace.end_ns = trace.end_ns.max(span.end_ns);
+    }
+    let mut traces: Vec<Trace> = traces.into_values().collect();
+    traces.sort_by_key(|trace| (trace.start_ns, trace.spans.first().copied()));
+    traces
 }

@@ -3,13 +3,18 @@
 //! Everything is structural: who calls whom, what fails alone, what waits, what began with which revision. No message and no
 //! particular name is ever read, so telemetry text cannot steer the answer.
 
+mod calls;
 mod change;
 mod forest;
+mod measure;
+mod onset;
 mod origin;
 mod remedy;
+mod requests;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +24,8 @@ pub use self::change::Guilty;
 use self::forest::Forest;
 use self::origin::Origin;
 pub use self::remedy::bind;
-use self::shape::Shape;
+use self::shape::{Seen, Shape};
+use self::walk::How;
 use crate::catalogue::Catalogue;
 use crate::diagnosis::{Confidence, Diagnosis, Exhibit, FaultKind, Measured, Term};
 use crate::evidence::Evidence;
@@ -73,7 +79,7 @@ pub struct Reading {
 
 /// Bad traces needed for an answer while the incident is young, and seconds since the onset.
 const ENOUGH_TRACES: usize = 30;
-const YOUNG_S: f64 = 7.0;
+const YOUNG_S: f64 = 5.0;
 /// Where traffic is thin, this many must do after this time.
 const FEW_TRACES: usize = 5;
 const OLD_S: f64 = 30.0;
@@ -82,15 +88,17 @@ const OLD_S: f64 = 30.0;
 pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
     let forest = Forest::grow(evidence);
     let age_s = (evidence.taken_ms - evidence.signal.onset_ms) as f64 / 1_000.0;
-    let bad = forest.bad_traces().len();
+    let bad = forest.concerned().filter(|trace| forest.is_bad(trace)).count();
     let mature = (bad >= ENOUGH_TRACES && age_s >= YOUNG_S) || (bad >= FEW_TRACES && age_s >= OLD_S);
     if !mature {
         return Err(Gap::TooEarly(format!("{bad} bad traces, {age_s:.1} s since the onset")));
     }
     let origin = origin::locate(&forest).ok_or_else(|| Gap::Unclear("no bad trace shows where it fails".into()))?;
-    let guilty = change::guilty(evidence, &forest, &origin, owns);
-    let shape = shape::recognise(&forest, &origin, guilty.is_some());
-    let Shape { kind, facts, mut measured, fit } = shape;
+    let requests = requests::of_origin(&forest, &origin);
+    let guilty = change::guilty(evidence, &requests, &origin.service, owns);
+    let seen = Seen { forest: &forest, origin: &origin, requests: &requests, guilty: guilty.as_ref() };
+    let Shape { kind, facts, mut measured, fit } = shape::recognise(&seen);
+    let guilty = guilty.filter(|_| kind == FaultKind::BadChange);
     measured.revision = guilty.as_ref().map(|guilty| guilty.revision.clone());
     Ok(Reading {
         service: origin.service.clone(),
@@ -131,10 +139,10 @@ impl Reading {
         .into_iter()
         .chain(choice)
         .collect();
-        let exhibit = |(trace, span): &(String, String)| Exhibit {
+        let exhibit = |(trace, span, how): &(String, String, How)| Exhibit {
             trace_id: trace.clone(),
             span_id: span.clone(),
-            why: "bad here, and nothing it called was".into(),
+            why: how.shows().to_owned(),
         };
         Diagnosis {
             service: self.service.clone(),
@@ -160,16 +168,16 @@ impl Reading {
                 number(self.measured.hold_s),
                 number(self.measured.demand),
             ),
-            FaultKind::BadChange => format!(
-                "{service} {operation} fails since revision {}",
-                self.measured.revision.as_deref().and_then(|revision| revision.get(..10)).unwrap_or("unknown"),
+            FaultKind::BadChange => self.guilty.as_ref().map_or_else(
+                || format!("{service} {operation} is bad since a change"),
+                |guilty| format!("{service} {operation} is bad since {guilty}"),
             ),
             FaultKind::SlowQuery => format!("{service} {operation} is slow in its database calls"),
             FaultKind::DependencyTimeout => format!("{service} {operation} is slow or unreachable for its callers"),
+            FaultKind::NetworkDelay => format!("calls to {service} {operation} are bad between caller and callee"),
             FaultKind::MemoryLeak
             | FaultKind::RetryStorm
             | FaultKind::CpuSaturation
-            | FaultKind::NetworkDelay
             | FaultKind::CrashLoop
             | FaultKind::ErrorBurst
             | FaultKind::Unknown => {

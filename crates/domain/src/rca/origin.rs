@@ -1,12 +1,18 @@
-//! Where a failure begins: the bad span below which nothing is bad.
+//! Where a failure begins: the place that explains most of the bad traces.
 
 use std::collections::BTreeMap;
 
-use super::forest::Forest;
+use super::calls::Calls;
+use super::forest::{Forest, Trace};
+use super::walk::{Begin, How, Usual, Walk};
 use crate::diagnosis::{Candidate, Term};
 
 /// Spans shown as evidence.
 const EXHIBITS: usize = 5;
+/// Completeness is judged on settled traces when there are at least this many.
+const LEAST_SETTLED: usize = 10;
+/// Calm traces needed to say what is usually bad.
+const LEAST_CALM: usize = 50;
 
 /// The place, and how clear it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,81 +21,95 @@ pub struct Origin {
     pub service: String,
     /// Operation.
     pub operation: String,
+    /// In what ways its bad traces begin here: shares.
+    pub ways: BTreeMap<How, f64>,
+    /// Whether other services call it.
+    pub is_called: bool,
     /// Services by share of the bad traces that begin there.
     pub candidates: Vec<Candidate>,
     /// Share explained, and the lead over the runner-up.
     pub localisation: Term,
     /// Share of the bad traces that were seen whole.
     pub coverage: Term,
-    /// Some (trace, span) that show it.
-    pub exhibits: Vec<(String, String)>,
-    /// Share of the origin's bad spans below which a call left and nobody answered.
-    pub unanswered: f64,
-}
-
-/// Where one bad trace begins to be bad.
-#[derive(Clone, Copy)]
-struct Begin {
-    entry: usize,
-    unanswered: bool,
+    /// Some (trace, span, in what way) that show it.
+    pub exhibits: Vec<(String, String, How)>,
 }
 
 /// Finds the origin of most bad traces; `None` when no bad trace can be followed.
 pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
-    let traces = forest.bad_traces();
-    let whole: Vec<&[usize]> = traces.iter().copied().filter(|trace| forest.is_whole(trace)).collect();
-    let followed = if whole.is_empty() { &traces } else { &whole };
-    let begins: Vec<Begin> = followed.iter().filter_map(|trace| begin(forest, trace)).collect();
-    let mut places: BTreeMap<(&str, &str), Vec<Begin>> = BTreeMap::new();
-    for found in &begins {
-        let span = forest.spans[found.entry];
-        places.entry((&span.service, &span.name)).or_default().push(*found);
-    }
-    let ((service, operation), at) = places.iter().max_by_key(|(_, at)| at.len())?;
-    let candidates = candidates(&places, begins.len());
+    let (calls, usual) = (Calls::learn(forest), Usual::learn(forest));
+    let walk = Walk { forest, calls: &calls, usual: &usual };
+    let bad: Vec<&Trace> = forest.concerned().filter(|trace| forest.is_bad(trace)).collect();
+    let begins: Vec<Vec<Begin>> = bad.iter().map(|trace| walk.begins(forest.tops(trace))).collect();
+    let weights = excess(forest, &walk, &begins);
+    let candidates = candidates(forest, &weights);
+    let service = &candidates.first().filter(|first| first.score > 0.0)?.service;
+    let of_service = weights.iter().filter(|(place, _)| forest.names[**place].0 == *service);
+    let (place, _) = of_service.max_by(|a, b| a.1.total_cmp(b.1))?;
+    let here: Vec<Begin> = begins.iter().flatten().copied().filter(|begin| begin.place == *place).collect();
+    let ways = ways(&here);
+    let how = *ways.iter().max_by(|a, b| a.1.total_cmp(b.1))?.0;
+    let (service, operation) = forest.names[*place];
     Some(Origin {
-        service: (*service).to_owned(),
-        operation: (*operation).to_owned(),
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        ways,
+        is_called: here.iter().any(|begin| forest.parents[begin.span].is_some()),
         localisation: localisation(&candidates),
-        coverage: coverage(whole.len(), traces.len()),
-        exhibits: exhibits(forest, at),
-        unanswered: at.iter().filter(|begin| begin.unanswered).count() as f64 / at.len() as f64,
+        coverage: coverage(forest, &calls, &bad),
+        exhibits: exhibits(forest, &here, how),
         candidates,
     })
 }
 
-/// Follows the bad children down; a database call belongs to the service that makes it.
-fn begin(forest: &Forest<'_>, trace: &[usize]) -> Option<Begin> {
-    let worst = |indices: &[usize]| {
-        let bad =
-            indices.iter().copied().filter(|index| forest.bad[*index] && forest.spans[*index].db_system.is_empty());
-        bad.max_by_key(|index| forest.spans[*index].duration_ns())
-    };
-    let top = worst(&forest.tops(trace)).or_else(|| {
-        let entries: Vec<usize> = trace.iter().copied().filter(|index| forest.spans[*index].kind.is_entry()).collect();
-        worst(&entries)
-    })?;
-    let (mut at, mut entry, mut steps) = (top, top, 0);
-    while let Some(below) = worst(&forest.children[at]).filter(|_| steps < trace.len()) {
-        at = below;
-        steps += 1;
-        if forest.spans[below].kind.is_entry() {
-            entry = below;
+/// Bad traces by the place they begin at, less what usually begins there. Several places in one trace share it; a trace
+/// whose beginning was lost counts for none, since coverage already pays for it.
+fn excess(forest: &Forest<'_>, walk: &Walk<'_, '_>, begins: &[Vec<Begin>]) -> BTreeMap<usize, f64> {
+    let mut weights = weigh(begins);
+    let calm: Vec<&Trace> = forest.calm().collect();
+    if calm.len() >= LEAST_CALM {
+        let bad = calm.iter().filter(|trace| forest.is_bad(trace));
+        let usual: Vec<Vec<Begin>> = bad.map(|trace| walk.begins(forest.tops(trace))).collect();
+        let scale = forest.concerned().count() as f64 / calm.len() as f64;
+        for (place, weight) in weigh(&usual) {
+            weights.entry(place).and_modify(|seen| *seen = (*seen - weight * scale).max(0.0));
         }
     }
-    let unanswered = forest.spans[at].kind.is_exit() && forest.children[at].is_empty();
-    Some(Begin { entry, unanswered })
+    weights
 }
 
-fn candidates(places: &BTreeMap<(&str, &str), Vec<Begin>>, all: usize) -> Vec<Candidate> {
-    let mut services: BTreeMap<&str, usize> = BTreeMap::new();
-    places.iter().for_each(|((service, _), at)| *services.entry(service).or_default() += at.len());
-    let mut candidates: Vec<Candidate> = services
-        .into_iter()
-        .map(|(service, count)| Candidate { service: service.to_owned(), score: count as f64 / all.max(1) as f64 })
-        .collect();
+fn weigh(begins: &[Vec<Begin>]) -> BTreeMap<usize, f64> {
+    let mut weights: BTreeMap<usize, f64> = BTreeMap::new();
+    for trace in begins.iter().filter(|trace| trace.iter().all(|begin| begin.how != How::Unseen)) {
+        for begin in trace {
+            *weights.entry(begin.place).or_default() += 1.0 / trace.len() as f64;
+        }
+    }
+    weights
+}
+
+fn candidates(forest: &Forest<'_>, weights: &BTreeMap<usize, f64>) -> Vec<Candidate> {
+    let all: f64 = weights.values().sum();
+    let mut services: BTreeMap<&str, f64> = BTreeMap::new();
+    weights.iter().for_each(|(place, weight)| *services.entry(forest.names[*place].0).or_default() += weight);
+    let share = |weight: f64| if all > 0.0 { weight / all } else { 0.0 };
+    let candidate = |(service, weight): (&str, f64)| Candidate { service: service.to_owned(), score: share(weight) };
+    let mut candidates: Vec<Candidate> = services.into_iter().map(candidate).collect();
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     candidates
+}
+
+fn ways(begins: &[Begin]) -> BTreeMap<How, f64> {
+    let mut ways: BTreeMap<How, f64> = BTreeMap::new();
+    begins.iter().for_each(|begin| *ways.entry(begin.how).or_default() += 1.0 / begins.len() as f64);
+    ways
+}
+
+impl Origin {
+    /// Share of the bad traces that begin here in one of these ways.
+    pub fn share(&self, ways: &[How]) -> f64 {
+        ways.iter().filter_map(|how| self.ways.get(how)).sum()
+    }
 }
 
 fn localisation(candidates: &[Candidate]) -> Term {
@@ -103,7 +123,11 @@ fn localisation(candidates: &[Candidate]) -> Term {
     }
 }
 
-fn coverage(whole: usize, all: usize) -> Term {
+fn coverage(forest: &Forest<'_>, calls: &Calls, bad: &[&Trace]) -> Term {
+    let is_settled = |trace: &&&Trace| trace.end_ns <= forest.settled_ns && trace.start_ns >= forest.whole_from_ns;
+    let settled: Vec<&Trace> = bad.iter().filter(is_settled).copied().collect();
+    let judged = if settled.len() >= LEAST_SETTLED { &settled[..] } else { bad };
+    let (whole, all) = (judged.iter().filter(|trace| calls.is_whole(forest, trace)).count(), judged.len());
     Term {
         name: "coverage".into(),
         value: whole as f64 / all.max(1) as f64,
@@ -111,10 +135,10 @@ fn coverage(whole: usize, all: usize) -> Term {
     }
 }
 
-fn exhibits(forest: &Forest<'_>, at: &[Begin]) -> Vec<(String, String)> {
-    let ids = |begin: &Begin| {
-        let span = forest.spans[begin.entry];
-        (span.trace_id.to_string(), span.span_id.to_string())
+fn exhibits(forest: &Forest<'_>, here: &[Begin], how: How) -> Vec<(String, String, How)> {
+    let shown = |begin: &Begin| {
+        let span = forest.spans[begin.span];
+        (span.trace_id.to_string(), span.span_id.to_string(), begin.how)
     };
-    at.iter().take(EXHIBITS).map(ids).collect()
+    here.iter().filter(|begin| begin.how == how).take(EXHIBITS).map(shown).collect()
 }

@@ -1,22 +1,27 @@
 //! What shape the failure has at its origin: does it wait, is its concurrency capped, is a callee slow, did it begin with a
 //! change.
 
-use super::forest::Forest;
+use super::change::Guilty;
+use super::forest::{Forest, MS};
+use super::measure::{Sizes, measure};
 use super::origin::Origin;
+use super::requests::Request;
+use super::walk::How;
 use crate::diagnosis::{FaultKind, Measured, Term};
 
-const MS: u64 = 1_000_000;
 /// A wait shorter than this is no queue, nanoseconds.
 const LEAST_WAIT_NS: u64 = 50 * MS;
 /// A wait is grown when it is this many times the wait of calm times.
 const GROWN: u64 = 5;
-/// Concurrency is capped when it stays within 15 % of its level for this share of the time.
-const FLAT_SHARE: f64 = 0.6;
-const FLAT_BAND: f64 = 0.85;
-/// Demand exceeds a cap when it is above it by this factor.
+/// Most bad requests do the same.
+const MOST: f64 = 0.5;
+/// Concurrency is capped when it stays at its level for this share of the time.
+const FLAT_SHARE: f64 = 0.8;
+/// Demand exceeds a cap when it is above it by this factor, and plainly so by the other one.
 const EXCESS: f64 = 1.1;
-/// Requests that must have got to work to measure how long they hold on.
-const LEAST_WORKING: usize = 10;
+const PLAIN_EXCESS: f64 = 1.25;
+/// A request that works this many times longer than before is held up by something else.
+const HELD_UP: f64 = 1.5;
 /// Confidence in a fault that no structure explains: to a person.
 const UNEXPLAINED: f64 = 0.5;
 
@@ -32,149 +37,126 @@ pub struct Shape {
     pub fit: Term,
 }
 
-/// One request at the origin.
-struct Request {
-    start: u64,
-    end: u64,
-    /// Start of its first call; `None` when it made none.
-    works_from: Option<u64>,
-    bad: bool,
-    failed: bool,
-    in_database: u64,
+/// What the shape is read from.
+pub struct Seen<'a, 'b> {
+    /// All traces.
+    pub forest: &'b Forest<'a>,
+    /// The place.
+    pub origin: &'b Origin,
+    /// What it took in.
+    pub requests: &'b [Request<'a>],
+    /// The change it began with.
+    pub guilty: Option<&'b Guilty>,
 }
 
 /// Names the shape.
-pub fn recognise(forest: &Forest<'_>, origin: &Origin, began_with_change: bool) -> Shape {
-    let requests = requests(forest, origin);
-    let calm_wait = median(requests.iter().filter(|r| r.end < forest.onset_ns && !r.bad).map(Request::wait).collect());
-    let during: Vec<&Request> =
-        requests.iter().filter(|r| r.end >= forest.onset_ns && r.start < forest.settled_ns).collect();
-    let bad: Vec<&&Request> = during.iter().filter(|request| request.bad).collect();
-    let least = LEAST_WAIT_NS.max(calm_wait.saturating_mul(GROWN));
-    let waiting = share(&bad, |request| request.wait() >= least);
-    let measured = measure(forest, &during);
-    if waiting >= 0.5 && is_capped(&measured, flatness(forest, &during, measured.plateau)) {
-        let why = format!("{:.1} % of bad requests waited before their first call", waiting * 100.0);
-        return shape(FaultKind::PoolExhausted, &["fails-alone", "plateau", "waits"], measured, waiting, why);
-    }
-    if origin.unanswered > 0.5 {
-        let why = format!("{:.1} % of bad requests called somebody who left no span", origin.unanswered * 100.0);
-        return shape(FaultKind::DependencyTimeout, &["unanswered"], Measured::default(), UNEXPLAINED, why);
-    }
-    let swift = 1.0 - waiting;
-    if began_with_change && swift > 0.5 {
-        let why = format!("{:.1} % of bad requests failed without waiting", swift * 100.0);
-        return shape(FaultKind::BadChange, &["begins-with-revision", "fails-alone"], Measured::default(), swift, why);
-    }
-    unexplained(&bad)
+pub fn recognise(seen: &Seen<'_, '_>) -> Shape {
+    let onset = seen.forest.onset_ns;
+    let bad: Vec<&Request<'_>> = seen.requests.iter().filter(|request| request.bad && request.start >= onset).collect();
+    let sampled = bad.len() as f64 / (bad.len() as f64 + 1.0);
+    let mut shape = named(seen, &bad);
+    shape.fit.value *= sampled;
+    shape.fit.why = format!("{}; {} bad requests", shape.fit.why, bad.len());
+    shape
 }
 
-fn unexplained(bad: &[&&Request]) -> Shape {
-    let in_database = share(bad, |request| request.in_database * 2 > request.end - request.start);
-    if in_database > 0.5 {
-        let why = format!("{:.1} % of bad requests spent most of their time in the database", in_database * 100.0);
-        return shape(FaultKind::SlowQuery, &["slow-database"], Measured::default(), in_database, why);
+fn named(seen: &Seen<'_, '_>, bad: &[&Request<'_>]) -> Shape {
+    let by_itself = seen.origin.share(&[How::Alone, How::Slow]);
+    let waiting = waiting(seen, bad);
+    if by_itself > MOST && waiting > MOST {
+        return crowded(seen, waiting);
     }
-    let failed = share(bad, |request| request.failed);
-    let why = "no known structure explains it".to_owned();
-    if failed > 0.5 {
-        shape(FaultKind::ErrorBurst, &["fails-alone"], Measured::default(), UNEXPLAINED, why)
-    } else {
-        shape(FaultKind::DependencyTimeout, &["slow-alone"], Measured::default(), UNEXPLAINED, why)
+    let inside = by_itself + seen.origin.share(&[How::Query, How::SlowQuery]);
+    match seen.guilty {
+        Some(guilty) if inside > MOST => changed(seen, guilty, inside * (1.0 - waiting)),
+        Some(_) | None => plain(seen, by_itself),
     }
 }
 
-fn shape(kind: FaultKind, facts: &[&str], measured: Measured, value: f64, why: String) -> Shape {
-    let facts = facts.iter().map(|fact| (*fact).to_owned()).collect();
-    Shape { kind, facts, measured, fit: Term { name: "shape".into(), value, why } }
-}
-
-impl Request {
-    /// Time before the first call; the whole request when it made none.
-    fn wait(&self) -> u64 {
-        self.works_from.unwrap_or(self.end).saturating_sub(self.start)
+/// Share of the bad requests that waited before their first call far longer than requests do in calm times. Where requests
+/// make no calls, nothing can be seen of a wait.
+fn waiting(seen: &Seen<'_, '_>, bad: &[&Request<'_>]) -> f64 {
+    let served = || seen.requests.iter().filter(|request| !request.failed);
+    let working = served().filter(|request| request.works_from.is_some()).count();
+    if (working as f64) < MOST * served().count() as f64 || working == 0 {
+        return 0.0;
     }
+    let calm = seen.requests.iter().filter(|request| request.end < seen.forest.onset_ns && !request.bad);
+    let mut waits: Vec<u64> = calm.filter(|request| request.works_from.is_some()).map(Request::wait).collect();
+    waits.sort_unstable();
+    let usual = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    let least = LEAST_WAIT_NS.max(usual.saturating_mul(GROWN));
+    bad.iter().filter(|request| request.wait() >= least).count() as f64 / bad.len().max(1) as f64
 }
 
-fn requests(forest: &Forest<'_>, origin: &Origin) -> Vec<Request> {
-    let of = |index: usize| {
-        let span = forest.spans[index];
-        let calls = || forest.children[index].iter().map(|child| forest.spans[*child]);
-        Request {
-            start: span.start_ns,
-            end: span.end_ns,
-            works_from: calls().map(|call| call.start_ns).min(),
-            bad: forest.bad[index],
-            failed: span.failed,
-            in_database: calls().filter(|call| !call.db_system.is_empty()).map(|call| call.duration_ns()).sum(),
-        }
+/// Requests wait for something: for a connection when work is capped below the demand, and each works as long as ever.
+fn crowded(seen: &Seen<'_, '_>, waiting: f64) -> Shape {
+    let Sizes { measured, flatness, growth } = measure(seen.requests, seen.forest.onset_ns);
+    let excess = match (measured.demand, measured.plateau) {
+        (Some(demand), Some(plateau)) if plateau >= 1.0 => demand / plateau,
+        (Some(_) | None, Some(_) | None) => 0.0,
     };
-    forest.entries_of(&origin.service, &origin.operation).into_iter().map(of).collect()
-}
-
-/// Rate, hold and the demand they make (Little's law), over the settled time since the onset.
-fn measure(forest: &Forest<'_>, during: &[&Request]) -> Measured {
-    let seconds = forest.settled_ns.saturating_sub(forest.onset_ns) as f64 / 1e9;
-    let arrived = during.iter().filter(|request| request.start >= forest.onset_ns).count();
-    let holds: Vec<f64> = working(during).map(|(from, to)| (to - from) as f64 / 1e9).collect();
-    if seconds < 1.0 || holds.len() < LEAST_WORKING {
-        return Measured::default();
+    let held_up = growth.is_some_and(|growth| growth > HELD_UP);
+    let why = format!(
+        "{:.1} % of bad requests waited before their first call; concurrency stood at its cap for {:.0} % of the time, \
+         demand is {excess:.2} of it; a request works {} as long as before",
+        waiting * 100.0,
+        flatness * 100.0,
+        growth.map_or("?".to_owned(), |growth| format!("{growth:.2} times")),
+    );
+    if held_up {
+        return shape(FaultKind::DependencyTimeout, &["held-up", "waits"], UNEXPLAINED, why);
     }
-    let rate = arrived as f64 / seconds;
-    let hold = holds.iter().sum::<f64>() / holds.len() as f64;
-    Measured {
-        arrival_rate: Some(rate),
-        hold_s: Some(hold),
-        demand: Some(rate * hold),
-        plateau: level(forest, during),
-        revision: None,
+    if excess < EXCESS || flatness < FLAT_SHARE {
+        return shape(FaultKind::Unknown, &["waits"], UNEXPLAINED, why);
+    }
+    let value = waiting * (excess / PLAIN_EXCESS).min(1.0);
+    Shape { measured, ..shape(FaultKind::PoolExhausted, &["fails-alone", "plateau", "waits"], value, why) }
+}
+
+fn changed(seen: &Seen<'_, '_>, guilty: &Guilty, value: f64) -> Shape {
+    let way = if seen.origin.share(&[How::Query]) > MOST {
+        "query-fails"
+    } else if seen.origin.share(&[How::Slow, How::SlowQuery]) > MOST {
+        "slow-alone"
+    } else {
+        "fails-alone"
+    };
+    let why = format!(
+        "{:.1} % of the bad requests are bad by themselves and without waiting; {:.1} % of the new revision's requests \
+         are bad from the first on, {:.1} % of the one before",
+        value * 100.0,
+        guilty.bad_share * 100.0,
+        guilty.good_share * 100.0,
+    );
+    shape(FaultKind::BadChange, &["begins-with-revision", way], value, why)
+}
+
+/// Neither a queue nor a change: the way in which it is bad is all there is to say.
+fn plain(seen: &Seen<'_, '_>, by_itself: f64) -> Shape {
+    let share = |how: How| seen.origin.share(&[how]);
+    let say = |kind: FaultKind, fact: &str, value: f64, what: &str| {
+        shape(kind, &[fact], value, format!("{:.1} % of the bad requests {what}", value * 100.0))
+    };
+    if share(How::Unanswered) > MOST {
+        say(FaultKind::DependencyTimeout, "unanswered", share(How::Unanswered), "called somebody who left no span")
+    } else if share(How::Between) > MOST {
+        say(FaultKind::NetworkDelay, "slow-between", share(How::Between), "lost it between caller and callee")
+    } else if share(How::SlowQuery) > MOST {
+        say(FaultKind::SlowQuery, "slow-database", share(How::SlowQuery), "lost it in the database")
+    } else if share(How::Query) > MOST {
+        say(FaultKind::ErrorBurst, "query-fails", share(How::Query), "failed in the database")
+    } else if share(How::Slow) > MOST && seen.origin.is_called {
+        say(FaultKind::DependencyTimeout, "slow-alone", share(How::Slow), "were slow in their own time")
+    } else if share(How::Alone) > MOST {
+        shape(FaultKind::ErrorBurst, &["fails-alone"], UNEXPLAINED, "nothing explains why it fails".to_owned())
+    } else {
+        let fact = if by_itself > MOST { "by-itself" } else { "mixed" };
+        shape(FaultKind::Unknown, &[fact], UNEXPLAINED, "no known structure explains it".to_owned())
     }
 }
 
-/// Intervals in which a request that was not refused did its work.
-fn working<'a>(during: &'a [&Request]) -> impl Iterator<Item = (u64, u64)> + 'a {
-    during.iter().filter(|request| !request.failed).filter_map(|request| Some((request.works_from?, request.end)))
-}
-
-/// Concurrency of work at a thousand moments between the onset and the settled time.
-fn concurrency(forest: &Forest<'_>, during: &[&Request]) -> Vec<u64> {
-    const MOMENTS: u64 = 1_000;
-    let mut starts: Vec<u64> = working(during).map(|(from, _)| from).collect();
-    let mut ends: Vec<u64> = working(during).map(|(_, to)| to).collect();
-    starts.sort_unstable();
-    ends.sort_unstable();
-    let span = forest.settled_ns.saturating_sub(forest.onset_ns);
-    let margin = span / 5;
-    let moment = |n: u64| forest.onset_ns + margin + (span - margin) / MOMENTS * n;
-    let at = |times: &[u64], moment: u64| times.partition_point(|time| *time <= moment) as u64;
-    (0..MOMENTS).map(moment).map(|moment| at(&starts, moment) - at(&ends, moment)).collect()
-}
-
-/// The level concurrency reaches: its 90th percentile.
-fn level(forest: &Forest<'_>, during: &[&Request]) -> Option<f64> {
-    let mut counts = concurrency(forest, during);
-    counts.sort_unstable();
-    counts.get(counts.len() * 9 / 10).map(|count| *count as f64)
-}
-
-fn flatness(forest: &Forest<'_>, during: &[&Request], plateau: Option<f64>) -> f64 {
-    let Some(plateau) = plateau else { return 0.0 };
-    let counts = concurrency(forest, during);
-    counts.iter().filter(|count| **count as f64 >= FLAT_BAND * plateau).count() as f64 / counts.len() as f64
-}
-
-fn is_capped(measured: &Measured, flatness: f64) -> bool {
-    match (measured.demand, measured.plateau) {
-        (Some(demand), Some(plateau)) => plateau >= 1.0 && demand > EXCESS * plateau && flatness >= FLAT_SHARE,
-        (None, _) | (_, None) => false,
-    }
-}
-
-fn share(requests: &[&&Request], fits: impl Fn(&Request) -> bool) -> f64 {
-    requests.iter().filter(|request| fits(request)).count() as f64 / requests.len().max(1) as f64
-}
-
-fn median(mut values: Vec<u64>) -> u64 {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
+fn shape(kind: FaultKind, facts: &[&str], value: f64, why: String) -> Shape {
+    let facts = facts.iter().map(|fact| (*fact).to_owned()).collect();
+    Shape { kind, facts, measured: Measured::default(), fit: Term { name: "shape".into(), value, why } }
 }
