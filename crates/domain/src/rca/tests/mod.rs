@@ -294,3 +294,31 @@ fn young_or_calm_evidence_is_too_early() {
         assert!(gap.is_early(), "{gap}");
     }
 }
+
+#[test]
+fn evidence_that_begins_after_the_onset_still_shows_the_pool() {
+    for seed in 1..=10 {
+        let mut evidence = Town { end_ms: 16_000, ..Town::default() }.play(seed);
+        let from = u64::try_from(evidence.signal.onset_ms).expect("a time") * 1_000_000 + 1_500_000_000;
+        evidence.spans.retain(|span| span.end_ns >= from);
+        let reading = read(&evidence, &owns).expect("a reading");
+        let (rules, current) = rules("engine");
+        let (remedy, choice) = bind(&reading, &rules, &current, &[]).unzip();
+        assert_eq!(pool(remedy), Some(100), "seed {seed}: {:?}", reading.measured);
+        assert!(reading.diagnosis(choice).confidence.get() > 0.90, "seed {seed}");
+    }
+}
+
+#[test]
+fn parents_that_go_round_and_one_trace_of_everything_are_survived() {
+    let mut evidence = Town::default().play(1);
+    let trace = evidence.spans[0].trace_id;
+    let ids: Vec<_> = evidence.spans.iter().map(|span| span.span_id).collect();
+    for (at, span) in evidence.spans.iter_mut().enumerate() {
+        span.trace_id = trace;
+        span.parent_id = Some(ids[(at + 1) % ids.len()]);
+        span.failed = true;
+    }
+    let confident = read(&evidence, &owns).map(|reading| reading.diagnosis(None).confidence.get() > 0.90);
+    assert_ne!(confident, Ok(true));
+}
