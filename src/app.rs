@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
+use crate::http;
 use crate::ingest::admit::Admission;
 use crate::ingest::tokens::IngestTokens;
 use crate::ingest::{self, Ears};
@@ -253,11 +254,5 @@ fn status(settings: &Settings, ears: &Arc<Ears>) -> Arc<dyn Fn() -> serde_json::
 }
 
 fn serve_http(crew: &mut Crew, name: &'static str, listener: TcpListener, router: axum::Router) {
-    crew.hire(Stage::Edge, name, OnEnd::StopServer, |stop| async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, task = name, "HTTP stopped");
-        }
-    });
+    crew.hire(Stage::Edge, name, OnEnd::StopServer, |stop| http::serve(listener, router, stop));
 }

@@ -7,6 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crew;
+mod http;
 pub mod ingest;
 pub mod monitor;
 pub mod orchestrator;

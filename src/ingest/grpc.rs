@@ -1,18 +1,44 @@
-//! OTLP over gRPC.
+//! OTLP over gRPC: `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+//!
+//! tonic carries the connection; the one message of the call is taken out of its frame here, so that it is bounded and
+//! inflated as over HTTP and never built as structs: two bytes of an empty span would become hundreds.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::codec::CompressionEncoding;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::{Code, Request, Response, Status};
 
-use super::{Ears, MOST_BYTES, RETRY_AFTER_S, Refusal, http};
+use super::decode::Counted;
+use super::http::Format;
+use super::inflate::Encoding;
+use super::refusal::Refusal;
+use super::{Ears, MOST_BYTES, Sent, reply};
+
+const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// A compression flag and the message's length stand before it.
+const FRAME_HEAD: usize = 5;
+/// Calls at the same time on one connection.
+const MOST_STREAMS: u32 = 64;
+/// Bytes of headers of one call.
+const MOST_HEADERS: u32 = 16 * 1024;
+/// Bytes a connection may send ahead of being read.
+const WINDOW: u32 = 1024 * 1024;
+/// How often a silent connection is asked whether it still lives, and how long it may take to answer.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Serves until `stop` resolves, then finishes what is in flight.
 pub async fn serve(
@@ -20,82 +46,98 @@ pub async fn serve(
     ears: Arc<Ears>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let service = TraceServiceServer::new(Receiver { ears })
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(MOST_BYTES);
-    let incoming = TcpListenerStream::new(listener);
-    Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, stop).await
+    Server::builder()
+        .max_concurrent_streams(MOST_STREAMS)
+        .http2_max_header_list_size(MOST_HEADERS)
+        .initial_stream_window_size(WINDOW / 4)
+        .initial_connection_window_size(WINDOW)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_service(Receiver { ears })
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .await
 }
 
+#[derive(Clone)]
 struct Receiver {
     ears: Arc<Ears>,
 }
 
-#[tonic::async_trait]
-impl TraceService for Receiver {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let authorization = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let source = self.ears.tokens.source(authorization).ok_or_else(|| status(&Refusal::Unknown))?;
-        let Some(_room) = self.ears.admission.enter() else { return Err(status(&self.ears.busy())) };
-        let body = request.into_inner().encode_to_vec().into();
-        let counted = self.ears.take(source, body).await.map_err(|refusal| status(&refusal))?;
-        Ok(Response::new(http::reply(&counted)))
+impl NamedService for Receiver {
+    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+}
+
+impl Service<Request<Body>> for Receiver {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let ears = Arc::clone(&self.ears);
+        Box::pin(async move { Ok(export(&ears, request).await) })
     }
 }
 
-fn status(refusal: &Refusal) -> Status {
-    let code = match refusal {
-        Refusal::Unknown => Code::Unauthenticated,
-        Refusal::Malformed(_) | Refusal::Unsupported(_) => Code::InvalidArgument,
-        Refusal::TooLarge => Code::OutOfRange,
-        Refusal::Busy => return busy(),
+async fn export(ears: &Ears, request: Request<Body>) -> Response<Body> {
+    ears.stats.request();
+    let taken = if request.uri().path() == EXPORT {
+        accept(ears, request).await.map_err(Refusal::into_grpc)
+    } else {
+        Err(Status::unimplemented("TraceService has one method: Export"))
     };
-    Status::new(code, refusal.to_string())
+    let mut response = taken.map_or_else(
+        |status| {
+            ears.stats.refused();
+            status.into_http()
+        },
+        |counted| answer(&counted),
+    );
+    response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
+    response
 }
 
-/// `google.rpc.RetryInfo`: without it exporters drop what is refused.
-#[derive(Clone, PartialEq, prost::Message)]
-struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    retry_delay: Option<Seconds>,
+async fn accept(ears: &Ears, request: Request<Body>) -> Result<Counted, Refusal> {
+    let (head, body) = request.into_parts();
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let source = ears.tokens.source(text("authorization")).ok_or(Refusal::Unknown)?;
+    let encoding = Encoding::named(text("grpc-encoding").unwrap_or_default())?;
+    let mut held = ears.admission.account();
+    let framed = super::body::read(body, MOST_BYTES + FRAME_HEAD, &mut held).await?;
+    let (encoding, bytes) = unframe(framed, encoding)?;
+    ears.take(Sent { source, encoding, format: Format::Protobuf, bytes }, held).await
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct Seconds {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
+/// The message of a unary call, and how it is compressed: a message may be plain though the call names an encoding.
+fn unframe(mut framed: Bytes, encoding: Encoding) -> Result<(Encoding, Bytes), Refusal> {
+    let wrong = |what: &str| Refusal::Malformed(format!("no gRPC message: {what}"));
+    if framed.len() < FRAME_HEAD {
+        return Err(wrong("the frame is cut short"));
+    }
+    let (flag, length) = (framed.get_u8(), framed.get_u32());
+    if u32::try_from(framed.len()) != Ok(length) {
+        return Err(wrong("a call carries exactly one"));
+    }
+    match (flag, encoding) {
+        (0, _) => Ok((Encoding::Identity, framed)),
+        (1, Encoding::Gzip | Encoding::Zstd) => Ok((encoding, framed)),
+        (1, Encoding::Identity) => Err(wrong("it is compressed and the call does not say how")),
+        (2.., _) => Err(wrong("the compression flag is neither 0 nor 1")),
+    }
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-fn busy() -> Status {
-    let message = Refusal::Busy.to_string();
-    let delay = Seconds { seconds: i64::try_from(RETRY_AFTER_S).unwrap_or(1) };
-    let info = Any {
-        type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
-        value: RetryInfo { retry_delay: Some(delay) }.encode_to_vec(),
-    };
-    let code = Code::ResourceExhausted;
-    let details = RpcStatus { code: code as i32, message: message.clone(), details: vec![info] };
-    Status::with_details(code, message, details.encode_to_vec().into())
+fn answer(counted: &Counted) -> Response<Body> {
+    let message = reply(counted).encode_to_vec();
+    let mut frame = BytesMut::with_capacity(FRAME_HEAD + message.len());
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    frame.put_slice(&message);
+    let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(frame.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }

@@ -3,99 +3,100 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use prost::Message as _;
 
 use super::decode::Counted;
-use super::inflate::inflate;
-use super::{Ears, MOST_BYTES, RETRY_AFTER_S, Refusal};
+use super::inflate::Encoding;
+use super::refusal::Refusal;
+use super::{Ears, MOST_BYTES, Sent, body, reply};
 
-const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+/// How a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Binary protobuf.
+    Protobuf,
+    /// OTLP/JSON.
+    Json,
+}
 
-/// The route of the receiver.
+impl Format {
+    /// The content type of binary protobuf.
+    pub const PROTOBUF: &'static str = "application/x-protobuf";
+    const JSON: &'static str = "application/json";
+
+    fn named(content_type: &str) -> Option<Self> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        [(Self::PROTOBUF, Self::Protobuf), (Self::JSON, Self::Json)]
+            .into_iter()
+            .find_map(|(name, format)| essence.eq_ignore_ascii_case(name).then_some(format))
+    }
+}
+
+/// The routes of the receiver.
 pub fn router(ears: Arc<Ears>) -> Router {
-    Router::new().route("/v1/traces", post(export_traces)).layer(DefaultBodyLimit::disable()).with_state(ears)
+    Router::new()
+        .route("/v1/traces", post(export_traces))
+        .route("/v1/metrics", post(async |headers: HeaderMap| not_taken(&headers, "metrics")))
+        .route("/v1/logs", post(async |headers: HeaderMap| not_taken(&headers, "logs")))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(ears)
 }
 
 async fn export_traces(State(ears): State<Arc<Ears>>, request: Request) -> Response {
-    let is_json = header_text(request.headers(), header::CONTENT_TYPE).starts_with(JSON);
-    match accept(&ears, request, is_json).await {
-        Ok(counted) => answer(&counted, is_json),
-        Err(refusal) => refuse(&refusal),
+    ears.stats.request();
+    let content_type = text(request.headers(), header::CONTENT_TYPE).to_owned();
+    let format = Format::named(&content_type);
+    let taken = match format {
+        Some(format) => accept(&ears, request, format).await,
+        None => Err(Refusal::Media(content_type.chars().take(64).collect())),
+    };
+    match taken {
+        Ok(counted) => answer(&counted, format.unwrap_or(Format::Json)),
+        Err(refusal) => {
+            ears.stats.refused();
+            refusal.into_http(format.unwrap_or(Format::Json))
+        }
     }
 }
 
-async fn accept(ears: &Ears, request: Request, is_json: bool) -> Result<Counted, Refusal> {
+async fn accept(ears: &Ears, request: Request, format: Format) -> Result<Counted, Refusal> {
     let headers = request.headers();
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let source = ears.tokens.source(authorization).ok_or(Refusal::Unknown)?;
-    let content_type = header_text(headers, header::CONTENT_TYPE).to_owned();
-    if !is_json && !content_type.starts_with(PROTOBUF) {
-        return Err(Refusal::Unsupported(format!("content type {content_type:?}")));
-    }
-    let encoding = header_text(headers, header::CONTENT_ENCODING).to_owned();
-    let Some(_room) = ears.admission.enter() else { return Err(ears.busy()) };
-    let body = read(request.into_body()).await?;
-    let body = inflate(&encoding, body)?;
-    let body = if is_json { from_json(&body)? } else { body };
-    ears.take(source, body).await
+    let encoding = Encoding::named(text(headers, header::CONTENT_ENCODING))?;
+    let mut held = ears.admission.account();
+    let bytes = body::read(request.into_body(), MOST_BYTES, &mut held).await?;
+    ears.take(Sent { source, encoding, format, bytes }, held).await
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let collected = Limited::new(body, MOST_BYTES).collect().await;
-    collected.map(|body| body.to_bytes()).map_err(|_| Refusal::TooLarge)
+/// Saying so is better than taking what nobody will look at.
+fn not_taken(headers: &HeaderMap, signal: &'static str) -> Response {
+    let format = Format::named(text(headers, header::CONTENT_TYPE)).unwrap_or(Format::Json);
+    Refusal::Signal(signal).into_http(format)
 }
 
-/// OTLP/JSON becomes protobuf, so that one path follows. serde_json refuses more than 128 levels.
-fn from_json(body: &[u8]) -> Result<Bytes, Refusal> {
-    let request: ExportTraceServiceRequest =
-        serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
-    Ok(request.encode_to_vec().into())
-}
-
-fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// The reply of the protocol: with a partial success when spans were rejected.
-pub(super) fn reply(counted: &Counted) -> ExportTraceServiceResponse {
-    let partial_success = (counted.rejected > 0).then(|| ExportTracePartialSuccess {
-        rejected_spans: i64::try_from(counted.rejected).unwrap_or(i64::MAX),
-        error_message: counted.reason.to_owned(),
-    });
-    ExportTraceServiceResponse { partial_success }
-}
-
-fn answer(counted: &Counted, is_json: bool) -> Response {
-    let reply = reply(counted);
-    if is_json {
-        axum::Json(reply).into_response()
-    } else {
-        ([(header::CONTENT_TYPE, PROTOBUF)], reply.encode_to_vec()).into_response()
+fn answer(counted: &Counted, format: Format) -> Response {
+    match format {
+        Format::Protobuf => {
+            ([(header::CONTENT_TYPE, Format::PROTOBUF)], reply(counted).encode_to_vec()).into_response()
+        }
+        Format::Json => axum::Json(json(counted)).into_response(),
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response {
-    let status = match refusal {
-        Refusal::Unknown => StatusCode::UNAUTHORIZED,
-        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
-    };
-    let mut response = (status, refusal.to_string()).into_response();
-    if matches!(refusal, Refusal::Busy) {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+/// OTLP/JSON writes 64-bit numbers as text.
+fn json(counted: &Counted) -> serde_json::Value {
+    if counted.rejected == 0 {
+        return serde_json::json!({});
     }
-    response
+    let (rejected, reason) = (counted.rejected.to_string(), counted.reason);
+    serde_json::json!({ "partialSuccess": { "rejectedSpans": rejected, "errorMessage": reason } })
 }

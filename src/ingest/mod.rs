@@ -1,31 +1,39 @@
 //! Ears: OTLP traces over gRPC and HTTP, bounded before they are decoded, published as plain OTLP bytes.
+//!
+//! Both doors lead to one path: who sends ([`tokens`]), is there room ([`admit`]), the body ([`body`]), its compression
+//! ([`inflate`]), its spans ([`decode`]), the bus. A sender hears "yes" only after the bus has its spans.
 
 pub mod admit;
+pub mod body;
 pub mod decode;
 pub mod grpc;
 pub mod http;
 pub mod inflate;
+pub mod json;
+pub mod refusal;
+pub mod stats;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use serde::Serialize;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use sre_space_ports::bus::{Bus, Message, Topic};
-use thiserror::Error;
+use tokio::time::Instant;
 
-use self::admit::Admission;
+use self::admit::{Admission, Held};
 use self::decode::Counted;
+use self::http::Format;
+use self::inflate::Encoding;
+use self::refusal::Refusal;
+use self::stats::IngestStats;
 use self::tokens::IngestTokens;
 
 /// Most bytes of one request, compressed or not.
 pub const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Seconds after which a refused sender should try again.
-pub const RETRY_AFTER_S: u64 = 1;
 
 /// Everything the receivers share.
 pub struct Ears {
@@ -33,7 +41,7 @@ pub struct Ears {
     pub bus: Arc<dyn Bus>,
     /// Who may send.
     pub tokens: IngestTokens,
-    /// How much is decoded at once.
+    /// How much is held and decoded at once.
     pub admission: Admission,
     /// The time, milliseconds since the Unix epoch.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -41,90 +49,55 @@ pub struct Ears {
     pub stats: Arc<IngestStats>,
 }
 
-/// What came in, since the start.
-#[derive(Default)]
-pub struct IngestStats {
-    accepted: AtomicU64,
-    rejected: AtomicU64,
-    refused: AtomicU64,
-    bytes: AtomicU64,
-    last_ms: AtomicI64,
-}
-
-/// The counts at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Snapshot {
-    /// Spans accepted.
-    pub accepted_spans: u64,
-    /// Spans rejected as malformed.
-    pub rejected_spans: u64,
-    /// Requests refused for want of room.
-    pub refused_requests: u64,
-    /// Bytes accepted, decoded.
-    pub bytes: u64,
-    /// Last accepted request, milliseconds since the Unix epoch; 0: none yet.
-    pub last_ingest_ms: i64,
-}
-
-impl IngestStats {
-    /// The counts now.
-    pub fn snapshot(&self) -> Snapshot {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Snapshot {
-            accepted_spans: read(&self.accepted),
-            rejected_spans: read(&self.rejected),
-            refused_requests: read(&self.refused),
-            bytes: read(&self.bytes),
-            last_ingest_ms: self.last_ms.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Why a request was not taken.
-#[derive(Debug, Error)]
-pub enum Refusal {
-    /// No or an unknown ingest token.
-    #[error("an ingest token is required: send `Authorization: Bearer TOKEN` with one of SRE_SPACE_INGEST_TOKENS")]
-    Unknown,
-    /// Not OTLP.
-    #[error("the body is no ExportTraceServiceRequest: {0}")]
-    Malformed(String),
-    /// Over the bound.
-    #[error("the body is larger than {MOST_BYTES} bytes when decoded")]
-    TooLarge,
-    /// An encoding or content type that is not spoken here.
-    #[error("{0} is not supported")]
-    Unsupported(String),
-    /// No room now.
-    #[error("busy: try again in {RETRY_AFTER_S} s")]
-    Busy,
+/// One request's body, as it was sent.
+struct Sent {
+    source: String,
+    encoding: Encoding,
+    format: Format,
+    bytes: Bytes,
 }
 
 impl Ears {
-    /// Takes one decoded body: checked, published, counted. Answers only after the bus has it.
-    pub async fn take(&self, source: String, body: Bytes) -> Result<Counted, Refusal> {
-        let mut key = None;
-        let counted = decode::spans(&body, &mut |span| key = key.or(Some(span.trace_id)))
-            .map_err(|error| Refusal::Malformed(error.to_string()))?;
-        let now_ms = (self.now)();
-        let length = body.len() as u64;
-        if let Some(trace) = key {
-            let message = Message { key: trace.to_string(), source, received_ms: now_ms, body };
-            if self.bus.publish(Topic::Spans, message).await.is_err() {
-                self.stats.refused.fetch_add(1, Ordering::Relaxed);
-                return Err(Refusal::Busy);
-            }
-        }
-        self.stats.accepted.fetch_add(counted.accepted, Ordering::Relaxed);
-        self.stats.rejected.fetch_add(counted.rejected, Ordering::Relaxed);
-        self.stats.bytes.fetch_add(length, Ordering::Relaxed);
-        self.stats.last_ms.store(now_ms, Ordering::Relaxed);
+    /// Takes one body: inflated, checked, published, counted. Answers only after the bus has it.
+    async fn take(&self, sent: Sent, mut held: Held<'_>) -> Result<Counted, Refusal> {
+        let began = Instant::now();
+        let _slot = self.admission.enter()?;
+        let body = inflate::inflate(sent.encoding, sent.bytes, &mut held)?;
+        let body = match sent.format {
+            Format::Protobuf => body,
+            Format::Json => json::to_protobuf(&body).map_err(|error| Refusal::Malformed(error.to_string()))?,
+        };
+        let counted = self.publish(sent.source, body).await?;
+        self.stats.took(began.elapsed());
         Ok(counted)
     }
 
-    /// Counts a refusal that happened before decoding.
-    fn busy(&self) -> Refusal {
-        self.stats.refused.fetch_add(1, Ordering::Relaxed);
-        Refusal::Busy
+    /// Hands the body on as it is: whoever reads it leaves out the same spans.
+    async fn publish(&self, source: String, body: Bytes) -> Result<Counted, Refusal> {
+        let mut first = None;
+        let counted = decode::spans(&body, &mut |span| first = first.or(Some(span.trace_id)))
+            .map_err(|error| Refusal::Malformed(format!("no ExportTraceServiceRequest: {error}")))?;
+        self.stats.rejected(counted.rejected);
+        let (received_ms, length) = ((self.now)(), body.len());
+        match first {
+            Some(trace) => {
+                let message = Message { key: trace.to_string(), source, received_ms, body };
+                self.bus.publish(Topic::Spans, message).await?;
+            }
+            // Partial success is for requests of which a part succeeded.
+            None if counted.rejected > 0 => return Err(Refusal::Malformed(counted.reason.to_owned())),
+            None => {}
+        }
+        self.stats.accepted(&counted, length, received_ms);
+        Ok(counted)
     }
+}
+
+/// The reply of the protocol: with a partial success when spans were left out.
+fn reply(counted: &Counted) -> ExportTraceServiceResponse {
+    let partial_success = (counted.rejected > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: i64::try_from(counted.rejected).unwrap_or(i64::MAX),
+        error_message: counted.reason.to_owned(),
+    });
+    ExportTraceServiceResponse { partial_success }
 }
