@@ -36,29 +36,11 @@ impl Feed {
         }
     }
 
-    /// The newest row's number.
-    pub async fn newest(&self) -> u64 {
-        // Found by doubling and halving: the store answers rows after a number, not a last one.
-        let (mut low, mut step) = (*self.last.borrow(), 1_u64);
-        while self.has_after(low + step).await {
-            low += step;
-            step *= 2;
-        }
-        while step > 0 {
-            if self.has_after(low + step).await { low += step } else { step /= 2 }
-        }
-        if self.has_after(low).await { low + 1 } else { low }
-    }
-
-    async fn has_after(&self, seq: u64) -> bool {
-        self.store.journal(seq, 1, None).await.is_ok_and(|rows| !rows.is_empty())
-    }
-
     /// Rows after `after`, then all that come; `None` starts with recent history.
     pub async fn follow(self: Arc<Self>, after: Option<u64>) -> impl Stream<Item = Entry> {
         let after = match after {
             Some(after) => after,
-            None => self.newest().await.saturating_sub(HISTORY),
+            None => self.store.newest().await.unwrap_or_default().saturating_sub(HISTORY),
         };
         let grown = self.last.subscribe();
         futures::stream::unfold(

@@ -5,6 +5,8 @@ pub mod guard;
 mod plane;
 mod problem;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sre_space_domain::ids::IncidentId;
 use sre_space_domain::incident::Incident;
+use sre_space_domain::journal::Agent;
 use sre_space_domain::postmortem;
-use sre_space_ports::store::Filter;
+use sre_space_ports::store::{Filter, StoreError};
 
 use super::Desk;
 use super::guard;
@@ -48,6 +49,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/incidents/{id}/events", get(incident_events))
         .route("/api/v1/incidents/{id}/postmortem", get(incident_postmortem))
         .route("/api/v1/services", get(async |State(desk): Shared| Json((desk.services)())))
+        .route("/api/v1/agents", get(agents))
         .route("/api/v1/policies", get(async |State(desk): Shared| Json(json!(desk.policy.rules()))))
         .route("/api/v1/memory/search", get(search))
         .route("/api/git-activity", get(activity));
@@ -144,6 +146,29 @@ fn parse_id(id: &str) -> Result<IncidentId, Problem> {
     let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "an incident's id is a word of at most 64 characters");
     let text = if id.len() <= 64 { json!(id) } else { Value::Null };
     serde_json::from_value(text).map_err(wrong)
+}
+
+/// The agents at work, in the order of the loop.
+const AGENTS: [Agent; 7] =
+    [Agent::Scout, Agent::Cag, Agent::Brain, Agent::Guardrail, Agent::Fixer, Agent::Curator, Agent::Human];
+
+/// What each agent does now, and what it said last.
+async fn agents(State(desk): Shared) -> Answer {
+    let internal = |error: StoreError| Problem::internal(&error);
+    let newest = desk.store.newest().await.map_err(internal)?;
+    let after = newest.saturating_sub(u64::from(MOST_ROWS));
+    let rows = desk.store.journal(after, MOST_ROWS, None).await.map_err(internal)?;
+    let unfinished = desk.store.unfinished().await.map_err(internal)?;
+    let of = |agent: Agent| {
+        let doing: Vec<Value> = unfinished
+            .iter()
+            .filter_map(|record| Some((record, record.pending.as_ref().filter(|effect| effect.agent() == agent)?)))
+            .map(|(record, effect)| json!({"incident": record.incident.id, "effect": effect.name()}))
+            .collect();
+        let last = rows.iter().rev().find(|entry| entry.row.agent == agent);
+        json!({"agent": agent, "doing": doing, "last": last.map(|entry| json!({"seq": entry.seq, "at": entry.row.at, "text": entry.row.text}))})
+    };
+    Ok(Json(AGENTS.into_iter().map(of).collect()))
 }
 
 async fn search(State(desk): Shared, Query(asked): Query<HashMap<String, String>>) -> Answer {

@@ -28,6 +28,8 @@ pub struct Patience {
     pub checks: Duration,
     /// For a suspicion to be confirmed before it is dropped.
     pub confirmation: Duration,
+    /// For a service in a person's hands to be seen healthy before it is no longer spared.
+    pub calm: Duration,
     /// Between two probes.
     pub probe: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for Patience {
             evidence: Duration::from_secs(45),
             checks: Duration::from_secs(300),
             confirmation: Duration::from_secs(120),
+            calm: Duration::from_secs(10),
             probe: Duration::from_millis(500),
         }
     }

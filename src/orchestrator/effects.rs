@@ -14,6 +14,7 @@ use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proposal::{Proposal, Verdict};
 use sre_space_ports::forge::{Checks, ForgeError};
 use tokio::time::{Instant, interval};
+use tracing::error;
 
 use super::{Context, trust, verify};
 
@@ -44,8 +45,12 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
         Effect::Remember => remember(context, incident).await,
         Effect::CloseTicket => close_ticket(context, incident).await,
         Effect::Page => page(context, incident).await,
+        Effect::AwaitCalm => Ok(verify::await_calm(context, incident).await),
     };
-    answer.unwrap_or_else(|why| Event::Failed(format!("{}: {why}", effect.name())))
+    answer.unwrap_or_else(|why| {
+        error!(incident = %incident.id, effect = effect.name(), why, "an effect failed for good");
+        Event::Failed(format!("{}: {why}", effect.name()))
+    })
 }
 
 async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {

@@ -8,7 +8,7 @@ mod effects;
 mod trust;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -22,7 +22,7 @@ use sre_space_domain::journal::{Agent, Draft, Phase};
 use sre_space_domain::recovery::Outcome;
 use sre_space_domain::signal::Signal;
 use sre_space_ports::bus::Topic;
-use sre_space_ports::store::{Filter, OutcomeRow, Record, StoreError, Write};
+use sre_space_ports::store::{OutcomeRow, Record, StoreError, Write};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -35,37 +35,20 @@ type Answer = BoxFuture<'static, (IncidentId, Event)>;
 pub struct Orchestrator {
     context: Arc<Context>,
     incidents: BTreeMap<IncidentId, Incident>,
-    /// Services whose failure is in a person's hands until they are seen healthy.
-    handed_over: BTreeSet<String>,
     under_way: FuturesUnordered<Answer>,
 }
 
 impl Orchestrator {
     /// Takes up every incident where the journal left it.
     pub async fn resume(context: Arc<Context>) -> Result<Self, StoreError> {
-        let mut this = Self {
-            context,
-            incidents: BTreeMap::new(),
-            handed_over: BTreeSet::new(),
-            under_way: FuturesUnordered::new(),
-        };
-        for record in this.context.parts.store.incidents(Filter::default()).await? {
-            this.take_up(record);
+        let mut this = Self { context, incidents: BTreeMap::new(), under_way: FuturesUnordered::new() };
+        for Record { incident, pending } in this.context.parts.store.unfinished().await? {
+            if let Some(effect) = pending {
+                this.begin(&incident, effect);
+            }
+            this.incidents.insert(incident.id.clone(), incident);
         }
         Ok(this)
-    }
-
-    fn take_up(&mut self, record: Record) {
-        let Record { incident, pending } = record;
-        if incident.state == State::Escalated {
-            self.handed_over.insert(incident.service.clone());
-        }
-        if let Some(effect) = pending {
-            self.begin(&incident, effect);
-        }
-        if !incident.state.is_terminal() {
-            self.incidents.insert(incident.id.clone(), incident);
-        }
     }
 
     /// Runs until stopped. What is under way when the stop comes is taken up again by the next start.
@@ -96,10 +79,8 @@ impl Orchestrator {
                     None => Ok(()),
                 }
             }
-            Sighting::Faded { service, .. } => {
-                self.handed_over.remove(&service);
-                Ok(())
-            }
+            // Whoever waits for it asks Scout.
+            Sighting::Faded { .. } => Ok(()),
         }
     }
 
@@ -107,7 +88,6 @@ impl Orchestrator {
     fn is_claimed(&self, signal: &Signal) -> bool {
         let scout = self.context.scout();
         self.incidents.values().any(|incident| scout.related(&incident.service, &signal.service))
-            || self.handed_over.iter().any(|service| scout.related(service, &signal.service))
     }
 
     fn detected_near(&self, signal: &Signal) -> Option<IncidentId> {
@@ -171,16 +151,13 @@ impl Orchestrator {
         outcome: Option<OutcomeRow>,
     ) -> Result<(), StoreError> {
         let record = Record { incident: incident.clone(), pending: effect.clone() };
-        let entries = self.context.parts.store.commit(Write { record: Some(record), rows, outcome }).await?;
+        let entries = self.context.parts.store.commit(Write { record: Some(record.clone()), rows, outcome }).await?;
         self.context.feed.show(&entries);
         self.context.publish(Topic::Incidents, incident.id.as_str(), &json!({"schema": 1, "incident": incident})).await;
-        if incident.state == State::Escalated {
-            self.handed_over.insert(incident.service.clone());
-        }
-        if incident.state.is_terminal() && effect.is_none() {
-            self.incidents.remove(&incident.id);
-        } else {
+        if record.is_unfinished() {
             self.incidents.insert(incident.id.clone(), incident.clone());
+        } else {
+            self.incidents.remove(&incident.id);
         }
         if let Some(effect) = effect {
             self.begin(&incident, effect);
@@ -226,6 +203,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::Remembered
         | Event::TicketClosed
         | Event::Paged
+        | Event::Calmed
         | Event::Failed(_)
         | Event::Forbidden => return None,
     };

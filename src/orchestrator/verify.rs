@@ -49,6 +49,19 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
     }
 }
 
+/// Waits until the service has been seen healthy for a while.
+pub async fn await_calm(context: &Context, incident: &Incident) -> Event {
+    let mut look = interval(context.patience.look);
+    let mut calm_since = Instant::now();
+    while calm_since.elapsed() < context.patience.calm {
+        look.tick().await;
+        if !context.scout().calm(&incident.service, context.now_ms()) {
+            calm_since = Instant::now();
+        }
+    }
+    Event::Calmed
+}
+
 /// What else is under way, and was lately.
 pub struct Load {
     /// Incidents acted on in the last hour, this one not counted.

@@ -17,6 +17,13 @@ pub struct Record {
     pub pending: Option<Effect>,
 }
 
+impl Record {
+    /// Whether something is still to happen: an effect, or a person's word.
+    pub fn is_unfinished(&self) -> bool {
+        self.pending.is_some() || !self.incident.state.is_terminal()
+    }
+}
+
 /// One verified outcome of a remedy; (incident, attempt) makes writing it twice harmless.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutcomeRow {
@@ -86,10 +93,14 @@ pub trait Store: Send + Sync {
     async fn commit(&self, write: Write) -> Result<Vec<Entry>, StoreError>;
     /// One incident.
     async fn incident(&self, id: &IncidentId) -> Result<Option<Record>, StoreError>;
+    /// Incidents with an effect pending or a person to wait for, oldest first: all of them.
+    async fn unfinished(&self) -> Result<Vec<Record>, StoreError>;
     /// Incidents, newest first.
     async fn incidents(&self, filter: Filter) -> Result<Vec<Record>, StoreError>;
     /// Journal rows after `seq`, oldest first, at most `limit`; of one incident when given.
     async fn journal(&self, after: u64, limit: u32, incident: Option<&IncidentId>) -> Result<Vec<Entry>, StoreError>;
+    /// Number of the newest journal row; 0 when there is none.
+    async fn newest(&self) -> Result<u64, StoreError>;
     /// How a remedy did so far.
     async fn track_record(&self, key: &RemedyKey) -> Result<TrackRecord, StoreError>;
 }

@@ -19,8 +19,9 @@ const MOST_ROWS: u32 = 1_000;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
-    id TEXT PRIMARY KEY, state TEXT NOT NULL, record TEXT NOT NULL
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, unfinished BIGINT NOT NULL, record TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS incidents_unfinished ON incidents (unfinished, id);
 CREATE TABLE IF NOT EXISTS journal (
     seq BIGINT PRIMARY KEY, incident TEXT, entry TEXT NOT NULL
 );
@@ -91,11 +92,13 @@ fn bounded(limit: u32) -> u32 {
 async fn put_record(to: &mut Transaction<'_, Sqlite>, record: &Record) -> Result<(), StoreError> {
     let state = word(&record.incident.state)?;
     sqlx::query(
-        "INSERT INTO incidents (id, state, record) VALUES (?1, ?2, ?3)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, record = excluded.record",
+        "INSERT INTO incidents (id, state, unfinished, record) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET
+             state = excluded.state, unfinished = excluded.unfinished, record = excluded.record",
     )
     .bind(record.incident.id.as_str())
     .bind(state)
+    .bind(i64::from(record.is_unfinished()))
     .bind(text(record)?)
     .execute(&mut **to)
     .await
@@ -160,6 +163,12 @@ impl Store for SqlStore {
         row.map(|row| read("record", &row)).transpose()
     }
 
+    async fn unfinished(&self) -> Result<Vec<Record>, StoreError> {
+        let query = sqlx::query("SELECT record FROM incidents WHERE unfinished = 1 ORDER BY id");
+        let rows = query.fetch_all(&self.readers).await.map_err(backend)?;
+        rows.iter().map(|row| read("record", row)).collect()
+    }
+
     async fn incidents(&self, filter: Filter) -> Result<Vec<Record>, StoreError> {
         let state = filter.state.map(|state| word(&state)).transpose()?;
         let rows = sqlx::query(
@@ -186,6 +195,11 @@ impl Store for SqlStore {
         .await
         .map_err(backend)?;
         rows.iter().map(|row| read("entry", row)).collect()
+    }
+
+    async fn newest(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>("SELECT COALESCE(MAX(seq), 0) FROM journal");
+        query.fetch_one(&self.readers).await.map(i64::unsigned_abs).map_err(backend)
     }
 
     async fn track_record(&self, key: &RemedyKey) -> Result<TrackRecord, StoreError> {

@@ -72,6 +72,7 @@ pub fn trials() -> Vec<Trial> {
         numbers_have_no_gaps,
         the_journal_resumes,
         incidents_are_listed,
+        the_unfinished_are_found,
         an_outcome_counts_once,
     );
     let memory = trials!(

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Change;
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::Sha;
+use crate::journal::Agent;
 use crate::knowledge::Signature;
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
@@ -84,6 +85,8 @@ pub enum Event {
     TicketClosed,
     /// The person was called.
     Paged,
+    /// The service that was handed to a person is seen healthy again.
+    Calmed,
     /// An effect failed for good.
     Failed(String),
     /// The kill switch is off.
@@ -130,6 +133,8 @@ pub enum Effect {
     CloseTicket,
     /// Call a person.
     Page,
+    /// Watch until the service in a person's hands is seen healthy again.
+    AwaitCalm,
 }
 
 impl Effect {
@@ -154,6 +159,26 @@ impl Effect {
             Self::Remember => "remember",
             Self::CloseTicket => "close-ticket",
             Self::Page => "page",
+            Self::AwaitCalm => "await-calm",
+        }
+    }
+
+    /// Who performs it.
+    pub fn agent(&self) -> Agent {
+        match self {
+            Self::AwaitConfirmation | Self::AwaitDeploy | Self::Verify | Self::Hold | Self::AwaitCalm => Agent::Scout,
+            Self::Recall => Agent::Cag,
+            Self::Diagnose => Agent::Brain,
+            Self::Rule => Agent::Guardrail,
+            Self::Render
+            | Self::CreateBranch
+            | Self::Commit
+            | Self::OpenPullRequest
+            | Self::AwaitChecks
+            | Self::Merge
+            | Self::Revert => Agent::Fixer,
+            Self::Remember => Agent::Curator,
+            Self::OpenTicket | Self::CloseTicket | Self::Page => Agent::Human,
         }
     }
 
@@ -175,7 +200,8 @@ impl Effect {
             | Self::Hold
             | Self::Remember
             | Self::CloseTicket
-            | Self::Page => false,
+            | Self::Page
+            | Self::AwaitCalm => false,
         }
     }
 }

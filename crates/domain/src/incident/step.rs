@@ -39,6 +39,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Reverted(_) => state == State::Reverting,
         Event::Held | Event::Relapsed(_) | Event::Remembered | Event::TicketClosed => state == State::Learning,
         Event::Paged => matches!(state, State::AwaitingHuman | State::Escalated),
+        Event::Calmed => state == State::Escalated,
         Event::Failed(_) | Event::Forbidden => state.is_active(),
     }
 }
@@ -74,6 +75,7 @@ impl Machine<'_> {
             Event::Remembered => self.remembered(),
             Event::TicketClosed => self.resolved(),
             Event::Paged => self.paged(),
+            Event::Calmed => self.calmed(),
             Event::Failed(why) => self.page(State::Escalated, EscalationReason::EffectFailed, why, None),
             Event::Forbidden => self.forbidden(),
         }
@@ -169,8 +171,16 @@ impl Machine<'_> {
         self.end(State::Resolved, None, note)
     }
 
+    /// What was handed over for good stays claimed until it is seen healthy, so that it does not open a second incident.
     fn paged(self) -> Step {
-        self.keep(tell(Agent::Human, Phase::Escalate, "a person was called; the ticket says why", json!({})))
+        let escalated = self.incident.state == State::Escalated;
+        let note = tell(Agent::Human, Phase::Escalate, "a person was called; the ticket says why", json!({}));
+        Step { effect: escalated.then_some(Effect::AwaitCalm), ..self.keep(note) }
+    }
+
+    fn calmed(self) -> Step {
+        let text = "the service is seen healthy again; the ticket stays with the person";
+        self.keep(tell(Agent::Scout, Phase::Verify, text, json!({})))
     }
 
     fn forbidden(self) -> Step {

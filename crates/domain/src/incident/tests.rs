@@ -176,6 +176,15 @@ fn confidence_of_exactly_the_threshold_calls_a_person_and_writes_nothing() {
 }
 
 #[test]
+fn what_a_person_was_called_for_stays_claimed_until_it_is_seen_healthy() {
+    let denied = [&to_diagnosis()[..], &to_merge(knob(100))[..2], &[Event::Ruled(verdict(Decision::Deny))]].concat();
+    let called = walk([denied.clone(), vec![Event::Paged]].concat());
+    assert_eq!((called.incident.state, called.effect), (State::Escalated, Some(Effect::AwaitCalm)));
+    let calm = walk([denied, vec![Event::Paged, Event::Calmed]].concat());
+    assert_eq!((calm.incident.state, calm.effect), (State::Escalated, None));
+}
+
+#[test]
 fn a_denied_proposal_touches_no_branch() {
     let events = [&to_diagnosis()[..], &to_merge(knob(100))[..2], &[Event::Ruled(verdict(Decision::Deny))]].concat();
     let last = walk(events);

@@ -90,7 +90,9 @@ pub async fn numbers_have_no_gaps(open: &Open) {
 /// The journal is read from any row on, in bounded pieces, of one incident when asked.
 pub async fn the_journal_resumes(open: &Open) {
     let store = open().await;
+    assert_eq!(store.newest().await.expect("read"), 0);
     store.commit(rows(&["a", "b", "c"])).await.expect("committed");
+    assert_eq!(store.newest().await.expect("read"), 3);
     let write = Write { rows: vec![row("d", Some(id(4)))], ..Write::default() };
     store.commit(write).await.expect("committed");
     let texts = |entries: Vec<sre_space_domain::journal::Entry>| -> Vec<String> {
@@ -114,6 +116,24 @@ pub async fn incidents_are_listed(open: &Open) {
     assert_eq!(list(Filter { state: Some(State::Resolved), ..Filter::default() }).await, [id(3), id(1)]);
     assert_eq!(list(Filter { limit: 1, after: Some(id(3)), ..Filter::default() }).await, [id(2)]);
     assert_eq!(store.incident(&id(2)).await.expect("read").map(|record| record.incident.state), Some(State::Acting));
+}
+
+/// Whatever is still to happen is found again, oldest first, and nothing else.
+pub async fn the_unfinished_are_found(open: &Open) {
+    let store = open().await;
+    let records = [
+        record(1, State::Resolved, None),
+        record(2, State::Escalated, Some(Effect::Page)),
+        record(3, State::AwaitingHuman, None),
+        record(4, State::Acting, Some(Effect::Merge)),
+        record(5, State::Acting, Some(Effect::Merge)),
+        record(5, State::Suppressed, None),
+    ];
+    for record in records.clone() {
+        store.commit(Write { record: Some(record), ..Write::default() }).await.expect("committed");
+    }
+    drop(store);
+    assert_eq!(open().await.unfinished().await.expect("read"), records[1..4]);
 }
 
 /// An outcome counts once, however often it is written.
