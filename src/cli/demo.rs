@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tokio::process::Child;
 
 use super::plane::Plane;
-use super::{BAD, GOOD, interrupted, on_runtime, timeline};
+use super::timeline::{self, Marketplace};
+use super::{BAD, GOOD, interrupted, on_runtime};
 use crate::app::{App, Doors, Parts};
 use crate::config::Given;
 use crate::monitor::DemoPlane;
@@ -53,7 +54,7 @@ async fn demo(args: Args, mut given: Given) -> Result<u8> {
         given.set("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{port}"));
     }
     given.set("SRE_SPACE_DATA_DIR", args.dir.join("control-plane").display());
-    let mut doors = Doors::open(&given.settings()?, true).await?;
+    let doors = Doors::open(&given.settings()?, true).await?;
     let Some(otlp) = doors.otlp_grpc.as_ref().map(|listener| listener.local_addr()).transpose()? else {
         bail!("the demo needs OTLP over gRPC: SRE_SPACE_OTLP_GRPC_ADDR must not be off");
     };
@@ -64,7 +65,6 @@ async fn demo(args: Args, mut given: Given) -> Result<u8> {
     let settings = given.settings()?;
     let parts = Parts::open(&settings).await?;
     greet(&settings.http.to_string(), &plane);
-    doors.otlp_http = doors.otlp_http.take();
     let app = App::build(&settings, parts, doors, Some(DemoPlane::new(plane.web()))).await?;
     let (mut processes, lifeline) = plane.start()?;
     let code = play(app, &args, &plane, &mut processes).await;
@@ -85,13 +85,16 @@ async fn play(app: App, args: &Args, plane: &Plane, processes: &mut Child) -> Re
     let (context, store) = (app.context.clone(), app.parts.store.clone());
     let story = async {
         let Some(kind) = &args.inject else { return std::future::pending().await };
-        timeline::baseline(&context, "marketplace-web", BASELINE_PATIENCE).await?;
-        let injected: Timestamp = timeline::inject(&plane.web(), kind).await?;
+        let marketplace = Marketplace::at(plane.web());
+        marketplace.baseline(&context, "marketplace-web", BASELINE_PATIENCE).await?;
+        let injected: Timestamp = marketplace.inject(kind).await?;
         println!("injected {kind}");
         if !args.until_healed {
             return std::future::pending().await;
         }
-        timeline::follow(store.as_ref(), injected, Duration::from_secs(args.timeout)).await
+        let healed = timeline::follow(store.as_ref(), injected, Duration::from_secs(args.timeout)).await?;
+        println!("faults still switched on: {:?}", marketplace.faults().await?);
+        Ok(healed)
     };
     let mut told: Result<u8> = Ok(GOOD);
     let shutdown = async {

@@ -5,45 +5,91 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
+use serde::Deserialize;
 use sre_space_domain::incident::{Incident, State};
-use sre_space_domain::journal::Entry;
+use sre_space_domain::journal::{Agent, Draft, Entry};
 use sre_space_ports::store::{Filter, Store};
 use tokio::time::{Instant, interval};
 
 use crate::orchestrator::Context;
 
 /// Requests of the marketplace that make a baseline.
-const BASELINE_REQUESTS: f64 = 300.0;
+const BASELINE_REQUESTS: u64 = 300;
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Waits until Scout has watched the marketplace serve quotes for a while and suspects nobody.
-pub async fn baseline(context: &Context, service: &str, patience: Duration) -> Result<()> {
-    let deadline = Instant::now() + patience;
-    let mut look = interval(LOOK);
-    loop {
-        look.tick().await;
-        let now_ms = context.now_ms();
-        let graph = { context.scout().graph(now_ms) };
-        let node = graph.nodes.iter().find(|node| node.service == service);
-        let calm = { context.scout().calm(service, now_ms) };
-        if calm && node.is_some_and(|node| node.requests as f64 >= BASELINE_REQUESTS) {
-            return Ok(());
+/// The marketplace at its own port.
+pub struct Marketplace {
+    web: String,
+    client: reqwest::Client,
+}
+
+/// Answer of `/demo/resolve`: the merge that brought the owners' baseline back, where one was needed.
+#[derive(Deserialize)]
+struct Resolved {
+    merged: Option<String>,
+}
+
+/// Answer of `/demo/faults`.
+#[derive(Deserialize)]
+struct Faults {
+    active: Vec<String>,
+}
+
+impl Marketplace {
+    /// The marketplace whose web server has this base URL.
+    pub fn at(web: String) -> Self {
+        Self { web, client: reqwest::Client::new() }
+    }
+
+    /// Waits until it answers, mends what an earlier story left, and waits until Scout has watched it serve quotes for a
+    /// while and suspects nobody.
+    pub async fn baseline(&self, context: &Context, service: &str, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut look = interval(LOOK);
+        let mut resolved = None;
+        loop {
+            look.tick().await;
+            if resolved.is_none() {
+                resolved = self.resolve().await.ok();
+            } else if resolved.as_ref().is_some_and(|resolved| is_calm(context, service, resolved.merged.as_deref())) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("no healthy baseline within {} s: see user-plane.log in the demo's folder", patience.as_secs());
+            }
         }
-        if Instant::now() > deadline {
-            bail!("no healthy baseline within {} s: see user-plane.log in the demo's folder", patience.as_secs());
+    }
+
+    async fn resolve(&self) -> Result<Resolved> {
+        let answer = self.client.post(format!("{}/demo/resolve", self.web)).send().await?.error_for_status()?;
+        Ok(answer.json().await?)
+    }
+
+    /// Asks it to break; answers when.
+    pub async fn inject(&self, kind: &str) -> Result<Timestamp> {
+        let at = Timestamp::now();
+        let request = self.client.post(format!("{}/demo/inject-failure?type={kind}", self.web));
+        let answer = request.send().await.context("the marketplace does not answer")?;
+        if !answer.status().is_success() {
+            bail!("the marketplace refused: {} {}", answer.status(), answer.text().await.unwrap_or_default());
         }
+        Ok(at)
+    }
+
+    /// Faults that are switched on.
+    pub async fn faults(&self) -> Result<Vec<String>> {
+        let answer = self.client.get(format!("{}/demo/faults", self.web)).send().await?;
+        Ok(answer.json::<Faults>().await?.active)
     }
 }
 
-/// Asks the marketplace itself to break.
-pub async fn inject(web: &str, kind: &str) -> Result<Timestamp> {
-    let url = format!("{web}/demo/inject-failure?type={kind}");
-    let at = Timestamp::now();
-    let answer = reqwest::Client::new().post(&url).send().await.context("the marketplace does not answer")?;
-    if !answer.status().is_success() {
-        bail!("the marketplace refused: {} {}", answer.status(), answer.text().await.unwrap_or_default());
-    }
-    Ok(at)
+fn is_calm(context: &Context, service: &str, merged: Option<&str>) -> bool {
+    let now_ms = context.now_ms();
+    let scout = context.scout();
+    let graph = scout.graph(now_ms);
+    let served = graph.nodes.iter().any(|node| node.service == service && node.requests >= BASELINE_REQUESTS);
+    let is_deployed = merged.is_none_or(|merged| graph.nodes.iter().any(|node| node.revision == merged));
+    served && is_deployed && scout.calm(service, now_ms) && graph.nodes.iter().all(|node| node.state == "healthy")
 }
 
 /// Follows incidents opened since `since`, printing each step; answers whether one was resolved in time.
@@ -93,23 +139,27 @@ fn print_step(entry: &Entry, since: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// The steps of the story, by the journal's own words.
-const MILESTONES: [(&str, &str); 8] = [
-    ("detect", "suspect:"),
-    ("confirm", "confirmed:"),
-    ("decide", "ALLOW"),
-    ("PR", "pull request #"),
-    ("merge", "merged as"),
-    ("deployed", "spans of the new revision"),
-    ("recovered", "RECOVERED"),
-    ("resolved", "resolved after"),
+/// Whether a row of the journal completed a step.
+type Completes = fn(&Draft) -> bool;
+
+/// The steps of the story.
+const MILESTONES: [(&str, Completes); 9] = [
+    ("detect", |row| row.state == Some(State::Detected)),
+    ("confirm", |row| row.state == Some(State::Matching)),
+    ("diagnose", |row| row.data.get("diagnosis").is_some()),
+    ("decide", |row| row.agent == Agent::Guardrail),
+    ("PR", |row| row.agent == Agent::Fixer && row.data.get("pr").is_some()),
+    ("merge", |row| row.state == Some(State::Deploying)),
+    ("deployed", |row| row.state == Some(State::Verifying)),
+    ("recovered", |row| row.state == Some(State::Learning)),
+    ("resolved", |row| row.state == Some(State::Resolved)),
 ];
 
 async fn summarise(store: &dyn Store, incident: &Incident, since: Timestamp) -> Result<()> {
     let entries = store.journal(0, 1_000, Some(&incident.id)).await?;
     println!("\n{} {} healed by {}", incident.id, incident.service, source(incident));
-    for (name, words) in MILESTONES {
-        if let Some(entry) = entries.iter().find(|entry| entry.row.text.starts_with(words)) {
+    for (name, completes) in MILESTONES {
+        if let Some(entry) = entries.iter().find(|entry| completes(&entry.row)) {
             println!("  {name:<10} {:6.2} s", entry.row.at.duration_since(since).as_secs_f64());
         }
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use git2::Repository;
+use git2::{Oid, Repository};
 
 use crate::git::{self, Edit};
 use crate::seed;
@@ -59,8 +59,8 @@ fn bad_deploy(repo: &Path) -> Result<()> {
     git::merge_pull_request(&repo, "welcome-discount", "Spread the loyalty discount over the years", &edits).map(drop)
 }
 
-/// Switches everything off and merges the owners' baseline back.
-pub fn resolve(data: &Path, repo: &Path) -> Result<()> {
+/// Switches everything off and merges the owners' baseline back; answers that merge, where one was needed.
+pub fn resolve(data: &Path, repo: &Path) -> Result<Option<Oid>> {
     write(data, &BTreeSet::new())?;
     let repo = Repository::open_bare(repo)?;
     let head = git::head(&repo).context("the repository is empty")?;
@@ -70,7 +70,7 @@ pub fn resolve(data: &Path, repo: &Path) -> Result<()> {
         .map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())))
         .collect();
     if edits.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    git::merge_pull_request(&repo, "baseline", "Back to the baseline", &edits).map(drop)
+    git::merge_pull_request(&repo, "baseline", "Back to the baseline", &edits).map(Some)
 }

@@ -87,9 +87,9 @@ async fn inject(State(desk): State<Arc<Desk>>, Query(injection): Query<Injection
 async fn resolve(State(desk): State<Arc<Desk>>) -> Response {
     let (data, repo) = (desk.data.clone(), desk.repo.clone());
     match tokio::task::spawn_blocking(move || faults::resolve(&data, &repo)).await {
-        Ok(Ok(())) => {
+        Ok(Ok(merged)) => {
             desk.tell_engine().await;
-            Json(json!({"resolved": true})).into_response()
+            Json(json!({"resolved": true, "merged": merged.map(|merged| merged.to_string())})).into_response()
         }
         Ok(Err(error)) => broken(&error.to_string()),
         Err(error) => broken(&error.to_string()),
