@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::stage::disguise::Disguise;
-use crate::stage::{Setup, Stage};
+use sre_space_stage::disguise::Disguise;
+use sre_space_stage::{Setup, Stage};
 
 /// What a loop may take from the injection to the end, on two busy cores and without optimisation.
 const PATIENCE: Duration = Duration::from_secs(150);
 const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+
+fn small() -> Setup {
+    Setup::of(env!("CARGO_BIN_EXE_sre-space"))
+}
 
 fn text<'a>(incident: &'a Value, pointer: &str) -> &'a str {
     incident.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -37,7 +41,7 @@ fn merges(log: &[String]) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exhausted_pool_heals_and_the_second_time_from_memory() {
-    let stage = Stage::set(Setup::default()).await;
+    let stage = Stage::set(small()).await;
     stage.inject("500").await;
     let first = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&first, "/state"), "resolved", "{first:#}");
@@ -62,10 +66,10 @@ async fn an_exhausted_pool_heals_and_the_second_time_from_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_deploy_is_reverted_though_a_harmless_commit_came_later() {
-    let stage = Stage::set(Setup::default()).await;
+    let stage = Stage::set(small()).await;
     let before = stage.file("rules/pricing.rhai");
     stage.inject("bad-deploy").await;
-    crate::stage::edit(&stage.platform.repo, "README.md", |text| format!("{text}\nA harmless line.\n"));
+    sre_space_stage::edit(&stage.platform.repo, "README.md", |text| format!("{text}\nA harmless line.\n"));
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
     assert_eq!(text(&incident, "/diagnosis/kind"), "bad-change");
@@ -77,7 +81,7 @@ async fn a_bad_deploy_is_reverted_though_a_harmless_commit_came_later() {
 async fn names_and_messages_do_not_matter() {
     for kind in ["500", "bad-deploy"] {
         let disguise = Disguise { words: Some(11), lost: 0.0 };
-        let setup = Setup { disguise: Some(disguise), edit_rules: in_other_words, ..Setup::default() };
+        let setup = Setup { disguise: Some(disguise), edit_rules: in_other_words, ..small() };
         let stage = Stage::set(setup).await;
         stage.inject(kind).await;
         let incident = stage.incident_in(&ENDS, PATIENCE).await;
@@ -100,7 +104,7 @@ fn in_other_words(rules: String) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_remedy_cures_is_reverted_and_handed_to_a_person() {
-    let stage = Stage::set(Setup::default()).await;
+    let stage = Stage::set(small()).await;
     stage.inject("stuck-pool").await;
     let incident = stage.incident_in(&["escalated", "resolved"], PATIENCE * 2).await;
     assert_eq!(text(&incident, "/state"), "escalated", "{incident:#}");
@@ -116,7 +120,7 @@ async fn what_no_remedy_cures_is_reverted_and_handed_to_a_person() {
 async fn a_forbid_stops_everything_and_is_named() {
     let freeze = r#"@id("freeze-quote-engine") @reason("the owners froze it")
         forbid (principal, action, resource == Service::"quote-engine");"#;
-    let stage = Stage::set(Setup { extra_policy: Some(freeze), ..Setup::default() }).await;
+    let stage = Stage::set(Setup { extra_policy: Some(freeze), ..small() }).await;
     stage.inject("500").await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&incident, "/state"), "escalated", "{incident:#}");
@@ -128,7 +132,7 @@ async fn a_forbid_stops_everything_and_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_credit_the_pull_request_waits_for_a_person() {
     let edit_rules = |rules: String| rules.replace("db-pool-size: 30", "db-pool-size: 0");
-    let stage = Stage::set(Setup { edit_rules, ..Setup::default() }).await;
+    let stage = Stage::set(Setup { edit_rules, ..small() }).await;
     stage.inject("500").await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&incident, "/state"), "awaiting_human", "{incident:#}");
@@ -140,7 +144,7 @@ async fn without_credit_the_pull_request_waits_for_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_lost_spans_nothing_is_changed_and_coverage_is_why() {
     let disguise = Disguise { words: None, lost: 0.3 };
-    let stage = Stage::set(Setup { disguise: Some(disguise), ..Setup::default() }).await;
+    let stage = Stage::set(Setup { disguise: Some(disguise), ..small() }).await;
     stage.inject("500").await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&incident, "/state"), "escalated", "{incident:#}");
@@ -155,7 +159,7 @@ async fn without_traffic_or_without_deployment_nothing_is_called_recovered() {
     for killed in ["traffic", "deployer"] {
         let edit_rules =
             |rules: String| rules.replace("timeout_s: 60", "timeout_s: 12").replace("settle_s: 2", "settle_s: 8");
-        let stage = Stage::set(Setup { edit_rules, ..Setup::default() }).await;
+        let stage = Stage::set(Setup { edit_rules, ..small() }).await;
         stage.inject("500").await;
         let until = if killed == "traffic" { "verifying" } else { "acting" };
         stage.incident_in(&[until, "deploying"], PATIENCE).await;

@@ -2,5 +2,4 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod loops;
-mod stage;
 mod tidy;

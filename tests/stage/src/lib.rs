@@ -3,6 +3,8 @@
 //! Nothing here is simulated; the processes are the product's own binary. Waits are for observed conditions, each with a
 //! deadline that fails the test.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 pub mod disguise;
 
 use std::collections::BTreeMap;
@@ -11,14 +13,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use marketplace::platform::{Platform, Ports};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sre-space");
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 
-/// Two cores carry one marketplace at a time.
-static STAGE: Mutex<()> = Mutex::const_new(());
+/// Two cores carry this many small marketplaces at a time.
+static STAGES: Semaphore = Semaphore::const_new(3);
 
 /// How a play is set up.
 pub struct Setup {
@@ -32,12 +34,30 @@ pub struct Setup {
     pub edit_rules: fn(String) -> String,
     /// What stands between the services and the control plane.
     pub disguise: Option<disguise::Disguise>,
+    /// The product's program.
+    pub binary: &'static str,
+    /// Program and arguments of the control plane.
+    pub control: Vec<String>,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
-        Self { load: 60.0, dirty_share: 0.0, extra_policy: None, edit_rules: |text| text, disguise: None }
+impl Setup {
+    /// A small shop under the product's own control plane.
+    pub fn of(binary: &'static str) -> Self {
+        Self {
+            load: 60.0,
+            dirty_share: 0.0,
+            extra_policy: None,
+            edit_rules: |text| text,
+            disguise: None,
+            binary,
+            control: product(binary),
+        }
     }
+}
+
+/// The product's control plane.
+fn product(binary: &str) -> Vec<String> {
+    vec![binary.to_owned(), "serve".to_owned()]
 }
 
 /// A running control plane and user plane; both end with it.
@@ -46,17 +66,20 @@ pub struct Stage {
     pub dir: tempfile::TempDir,
     /// The user plane's settings.
     pub platform: Platform,
+    binary: &'static str,
     http: reqwest::Client,
     api: String,
+    ports: (u16, u16),
+    policies: Option<PathBuf>,
     control: Child,
     plane: Child,
-    _alone: MutexGuard<'static, ()>,
+    _room: SemaphorePermit<'static>,
 }
 
 impl Stage {
     /// Starts both planes and waits for healthy traffic that Scout has seen.
     pub async fn set(setup: Setup) -> Self {
-        let alone = STAGE.lock().await;
+        let room = STAGES.acquire().await.expect("room");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (api, grpc) = (free_port(), free_port());
         let entrance = match setup.disguise.clone() {
@@ -65,10 +88,13 @@ impl Stage {
         };
         let platform = prepare(dir.path(), entrance, &setup);
         let policies = setup.extra_policy.map(|text| policies_with(dir.path(), text));
-        let control = serve(dir.path(), &platform, (api, grpc), policies.as_deref());
-        let plane = start_plane(dir.path());
+        let ports = (api, grpc);
+        let control = serve(&setup.control, dir.path(), &platform, ports, policies.as_deref());
+        let plane = start_plane(setup.binary, dir.path());
         let api = format!("http://127.0.0.1:{api}");
-        let stage = Self { dir, platform, http: reqwest::Client::new(), api, control, plane, _alone: alone };
+        let http = reqwest::Client::new();
+        let binary = setup.binary;
+        let stage = Self { dir, platform, binary, http, api, ports, policies, control, plane, _room: room };
         stage.baseline().await;
         stage
     }
@@ -81,6 +107,25 @@ impl Stage {
             (nodes.len() >= 3 && nodes.iter().filter(|node| served(node)).count() >= 3).then_some(())
         })
         .await;
+    }
+
+    /// Waits until the control plane has died, and starts the product's own in its place.
+    pub async fn restart_control(&mut self, patience: Duration) {
+        let began = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        while self.control.try_wait().expect("the control plane is ours").is_none() {
+            tick.tick().await;
+            assert!(began.elapsed() < patience, "the control plane did not come to its crash point");
+        }
+        let program = product(self.binary);
+        self.control = serve(&program, self.dir.path(), &self.platform, self.ports, self.policies.as_deref());
+    }
+
+    /// Names of the references that match a glob.
+    pub fn references(&self, glob: &str) -> Vec<String> {
+        let repo = git2::Repository::open_bare(&self.platform.repo).expect("the repository");
+        let found = repo.references_glob(glob).expect("references");
+        found.map(|found| found.expect("a reference").name().expect("a name").to_owned()).collect()
     }
 
     /// Breaks the marketplace at its own port.
@@ -133,6 +178,16 @@ impl Stage {
         .await;
     }
 
+    /// Waits until the journal says that a person was called.
+    pub async fn paged(&self, id: &str) {
+        self.until("the call of a person", Duration::from_secs(30), async || {
+            let events = self.get(&format!("/api/v1/incidents/{id}/events")).await?;
+            let called = |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("person was called"));
+            events.as_array()?.iter().any(called).then_some(())
+        })
+        .await;
+    }
+
     /// The journal rows of an incident.
     pub async fn events(&self, id: &str) -> Vec<Value> {
         let listed = self.get(&format!("/api/v1/incidents/{id}/events")).await.expect("the events");
@@ -155,12 +210,12 @@ impl Stage {
 
     /// Kills the process of one role of the user plane for good.
     pub fn kill_role(&self, role: &str) {
-        let found =
-            Command::new("pgrep").args(["-f", &format!("user-plane {role} .*{}", self.dir.path().display())]).output();
-        let pids = String::from_utf8(found.expect("pgrep runs").stdout).expect("numbers");
-        assert!(!pids.trim().is_empty(), "no process plays {role}");
-        for pid in pids.split_whitespace() {
-            Command::new("kill").args(["-9", pid]).status().expect("kill runs");
+        let (role, dir) = (format!(" user-plane {role} "), self.dir.path().to_string_lossy().into_owned());
+        let plays = |line: &String| line.contains(&role) && line.contains(&dir);
+        let played: Vec<Pid> = processes().filter(|(_, line)| plays(line)).map(|(pid, _)| pid).collect();
+        assert!(!played.is_empty(), "no process plays {role}");
+        for pid in played {
+            rustix::process::kill_process(pid, Signal::KILL).expect("a kill");
         }
     }
 
@@ -197,6 +252,17 @@ impl Stage {
     }
 }
 
+/// Living processes with their command lines.
+fn processes() -> impl Iterator<Item = (Pid, String)> {
+    let entries = std::fs::read_dir("/proc").expect("a /proc");
+    entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+    })
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         for child in [&mut self.plane, &mut self.control] {
@@ -211,7 +277,7 @@ fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
     let platform = Platform {
         dir: dir.to_owned(),
         repo: dir.join("marketplace.git"),
-        exe: PathBuf::from(BINARY),
+        exe: PathBuf::from(setup.binary),
         exe_args: vec!["user-plane".to_owned()],
         ports: Ports::default().settle().expect("free ports"),
         otlp_endpoint: format!("http://127.0.0.1:{otlp_port}"),
@@ -248,7 +314,7 @@ pub fn edit(repo: &Path, path: &str, change: impl Fn(String) -> String) {
 fn policies_with(dir: &Path, extra: &str) -> PathBuf {
     let target = dir.join("policies");
     std::fs::create_dir_all(&target).expect("a folder");
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
     for name in ["schema.cedarschema", "baseline.cedar", "remediation.cedar"] {
         std::fs::copy(built_in.join(name), target.join(name)).expect("a copied policy");
     }
@@ -256,12 +322,18 @@ fn policies_with(dir: &Path, extra: &str) -> PathBuf {
     target
 }
 
-fn serve(dir: &Path, platform: &Platform, (api, grpc): (u16, u16), policies: Option<&Path>) -> Child {
+fn serve(
+    program: &[String],
+    dir: &Path,
+    platform: &Platform,
+    (api, grpc): (u16, u16),
+    policies: Option<&Path>,
+) -> Child {
     let tokens: Vec<String> = platform.ingest_tokens.iter().map(|(name, token)| format!("{name}={token}")).collect();
-    let log = std::fs::File::create(dir.join("control-plane.log")).expect("a log");
-    let mut command = Command::new(BINARY);
+    let log = std::fs::File::options().create(true).append(true).open(dir.join("control-plane.log")).expect("a log");
+    let mut command = Command::new(&program[0]);
     command
-        .arg("serve")
+        .args(&program[1..])
         .current_dir(dir)
         .env("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{api}"))
         .env("SRE_SPACE_OTLP_GRPC_ADDR", format!("127.0.0.1:{grpc}"))
@@ -277,9 +349,9 @@ fn serve(dir: &Path, platform: &Platform, (api, grpc): (u16, u16), policies: Opt
     command.spawn().expect("the control plane starts")
 }
 
-fn start_plane(dir: &Path) -> Child {
+fn start_plane(binary: &str, dir: &Path) -> Child {
     let log = std::fs::File::create(dir.join("user-plane.log")).expect("a log");
-    Command::new(BINARY)
+    Command::new(binary)
         .args(["user-plane", "up", "--platform"])
         .arg(dir.join("platform.json"))
         .stdin(Stdio::piped())

@@ -1,0 +1,95 @@
+//! kill -9 before and after each write of the loop; then a restart, and exactly one of each.
+//!
+//! The control plane that dies is this very program, called again: the product's own parts, with a deadly one in place of one of
+//! them. The one that takes over is the product. The user plane runs on meanwhile.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod deadly;
+
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+use self::deadly::Point;
+use sre_space_stage::{Setup, Stage};
+
+const PATIENCE: Duration = Duration::from_secs(150);
+const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+
+/// Plays at once; each leaves most of a core idle.
+const AT_ONCE: usize = 3;
+
+fn small() -> Setup {
+    Setup::of(env!("CARGO_BIN_EXE_sre-space"))
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, point] = arguments.as_slice()
+        && flag == "--die-at"
+    {
+        deadly::serve(Point::parse(point).expect("a crash point"));
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials()).exit();
+}
+
+fn trials() -> Vec<Trial> {
+    let writes = ["branch", "commit", "pull-request", "merge", "memory"];
+    let places = |what: &'static str| ["before", "after"].map(|when| format!("{what}:{when}"));
+    let loops = writes
+        .into_iter()
+        .flat_map(places)
+        .map(|point| Trial::test(format!("kill/{point}/recovers_with_one_of_each"), move || run(recovers(point))));
+    let calls = places("escalation")
+        .into_iter()
+        .map(|point| Trial::test(format!("kill/{point}/calls_a_person_once"), move || run(calls_once(point))));
+    loops.chain(calls).collect()
+}
+
+fn run(play: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(play);
+    Ok(())
+}
+
+fn dying_at(point: &str) -> Vec<String> {
+    let this = std::env::current_exe().expect("this program");
+    vec![this.to_string_lossy().into_owned(), "--die-at".to_owned(), point.to_owned()]
+}
+
+async fn recovers(point: String) {
+    let mut stage = Stage::set(Setup { control: dying_at(&point), ..small() }).await;
+    stage.inject("500").await;
+    stage.restart_control(PATIENCE).await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(incident["state"], "resolved", "{incident:#}");
+    assert_eq!(incident["recovery"]["verdict"], "RECOVERED");
+    assert_eq!(stage.get("/api/v1/incidents").await.and_then(|all| all.as_array().map(Vec::len)), Some(1));
+    assert_eq!(stage.references("refs/heads/sre-space/*").len(), 1, "one branch");
+    let log = stage.git_log();
+    let ours = |message: &&String| message.lines().next().is_some_and(|title| title.contains("from sre-space/"));
+    assert_eq!(log.iter().filter(ours).count(), 1, "one merge: {log:#?}");
+    assert_eq!(log.len(), 3, "the seed, one commit, one merge: {log:#?}");
+    let activity = stage.get("/api/git-activity").await.expect("the activity");
+    let count = |what: &str| activity[what].as_array().map_or(0, Vec::len);
+    assert_eq!((count("pull_requests"), count("issues")), (1, 1));
+    let lessons = stage.get("/api/v1/memory/search?q=pool-exhausted&k=50").await.expect("the memory");
+    assert_eq!(lessons.as_array().map(Vec::len), Some(1), "one lesson");
+}
+
+async fn calls_once(point: String) {
+    let freeze = r#"@id("freeze") @reason("frozen") forbid (principal, action, resource == Service::"quote-engine");"#;
+    let setup = Setup { control: dying_at(&point), extra_policy: Some(freeze), ..small() };
+    let mut stage = Stage::set(setup).await;
+    stage.inject("500").await;
+    stage.restart_control(PATIENCE).await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(incident["state"], "escalated", "{incident:#}");
+    stage.paged(incident["id"].as_str().expect("an id")).await;
+    let activity = stage.get("/api/git-activity").await.expect("the activity");
+    let issues: Vec<Value> = activity["issues"].as_array().cloned().unwrap_or_default();
+    assert_eq!(issues.len(), 1, "one ticket: {issues:#?}");
+    assert_eq!(issues[0]["comments"].as_array().map(Vec::len), Some(1), "one call: {issues:#?}");
+}
