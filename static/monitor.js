@@ -72,10 +72,21 @@ async function services() {
   }));
 }
 
-let pending = false;
+// One reading at a time; what happens meanwhile is read once more.
+let reading = false;
+let stale = false;
 async function refresh() {
-  if (pending) return;
-  pending = true;
+  stale = true;
+  if (reading) return;
+  reading = true;
+  while (stale) {
+    stale = false;
+    await show();
+  }
+  reading = false;
+}
+
+async function show() {
   try {
     incidents = await read("/api/v1/incidents?limit=20");
     const open = incidents.filter(incident => !["resolved", "suppressed", "escalated"].includes(incident.state));
@@ -85,8 +96,6 @@ async function refresh() {
     if (shown) story(shown);
   } catch (error) {
     at("headline").textContent = error.message;
-  } finally {
-    pending = false;
   }
 }
 

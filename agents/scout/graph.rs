@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::names::{Name, Names};
 use super::revisions::Revisions;
 
-/// Rates and quantiles are taken over the last full half-window and the running one, seconds.
-const HALF_WINDOW_S: i64 = 15;
+/// Rates and quantiles are taken over the last full half-window and the running one, milliseconds.
+const HALF_WINDOW_MS: i64 = 5_000;
 /// Sub-buckets per octave: 32 keep a quantile within 1.6 % of the truth.
 const PER_OCTAVE: u64 = 32;
 
@@ -59,7 +59,7 @@ pub struct Edge {
 
 #[derive(Default)]
 struct Half {
-    began_s: i64,
+    began_ms: i64,
     all: u64,
     bad: u64,
     durations: BTreeMap<u64, u64>,
@@ -84,7 +84,7 @@ impl Calls {
     pub fn served(&mut self, service: Name, duration_ns: u64, bad: bool, now_ms: i64) {
         let served = self.served.entry(service).or_default();
         served.requests += 1;
-        served.turn(now_ms.div_euclid(1_000));
+        served.turn(now_ms);
         served.now.all += 1;
         served.now.bad += u64::from(bad);
         *served.now.durations.entry(bucket(duration_ns / 1_000)).or_default() += 1;
@@ -123,7 +123,7 @@ impl Calls {
         let node = |(service, served): (&Name, &Served)| {
             let revision = revisions.newest(*service).map_or("", |name| names.text(name));
             let state = if suspect(*service) { "suspect" } else { "healthy" };
-            served.node(names.text(*service), revision, state, now_ms.div_euclid(1_000))
+            served.node(names.text(*service), revision, state, now_ms)
         };
         let edge = |((from, to), (all, bad)): (&(Name, Name), &(u64, u64))| Edge {
             from: names.text(*from).to_owned(),
@@ -136,19 +136,19 @@ impl Calls {
 }
 
 impl Served {
-    fn turn(&mut self, now_s: i64) {
-        if now_s >= self.now.began_s + HALF_WINDOW_S {
-            let fresh = Half { began_s: now_s, ..Half::default() };
+    fn turn(&mut self, now_ms: i64) {
+        if now_ms >= self.now.began_ms + HALF_WINDOW_MS {
+            let fresh = Half { began_ms: now_ms, ..Half::default() };
             self.last = std::mem::replace(&mut self.now, fresh);
         }
     }
 
-    fn node(&self, service: &str, revision: &str, state: &'static str, now_s: i64) -> Node {
-        let fresh = |half: &&Half| half.all > 0 && now_s - half.began_s <= 2 * HALF_WINDOW_S + 1;
+    fn node(&self, service: &str, revision: &str, state: &'static str, now_ms: i64) -> Node {
+        let fresh = |half: &&Half| half.all > 0 && now_ms - half.began_ms <= 2 * HALF_WINDOW_MS + 1_000;
         let halves: Vec<&Half> = [&self.last, &self.now].into_iter().filter(fresh).collect();
         let all: u64 = halves.iter().map(|half| half.all).sum();
         let bad: u64 = halves.iter().map(|half| half.bad).sum();
-        let began = halves.iter().map(|half| half.began_s).min().unwrap_or(now_s);
+        let began = halves.iter().map(|half| half.began_ms).min().unwrap_or(now_ms);
         let mut durations: BTreeMap<u64, u64> = BTreeMap::new();
         halves
             .iter()
@@ -159,7 +159,7 @@ impl Served {
             service: service.to_owned(),
             revision: revision.to_owned(),
             requests: self.requests,
-            rate: all as f64 / (now_s - began).max(1) as f64,
+            rate: all as f64 / ((now_ms - began).max(1_000) as f64 / 1_000.0),
             error_ratio: bad as f64 / all.max(1) as f64,
             p50_ms: quantile(0.50),
             p95_ms: quantile(0.95),

@@ -15,8 +15,18 @@ use super::problem::Problem;
 use crate::ingest::tokens::same;
 
 /// Paths that never need a token.
-const OPEN: [&str; 9] =
-    ["/", "/monitor", "/monitor.js", "/monitor.css", "/health", "/healthz", "/ready", "/readyz", "/v1/traces"];
+const OPEN: [&str; 10] = [
+    "/",
+    "/monitor",
+    "/monitor.js",
+    "/monitor.css",
+    "/favicon.svg",
+    "/health",
+    "/healthz",
+    "/ready",
+    "/readyz",
+    "/v1/traces",
+];
 
 /// The rules.
 #[derive(Debug, Clone, Default)]

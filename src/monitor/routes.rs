@@ -37,6 +37,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/monitor", get(page))
         .route("/monitor.js", get(async || file("text/javascript", include_str!("../../static/monitor.js"))))
         .route("/monitor.css", get(async || file("text/css", include_str!("../../static/monitor.css"))))
+        .route("/favicon.svg", get(async || file("image/svg+xml", include_str!("../../static/favicon.svg"))))
         .route("/health", get(health))
         .route("/healthz", get(health))
         .route("/ready", get(ready))
