@@ -10,6 +10,7 @@ use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::evidence::Evidence;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::{Change, Effect, Event, Incident};
+use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proposal::{Proposal, Verdict};
 use sre_space_ports::forge::{Checks, ForgeError};
@@ -17,6 +18,9 @@ use tokio::time::{Instant, interval};
 use tracing::error;
 
 use super::{Context, trust, verify};
+
+/// Earlier incidents that are recalled with their scores.
+const NEAREST: usize = 3;
 
 /// Failures in the words of whoever failed; the incident shows them.
 pub(super) type Fallible<T> = Result<T, String>;
@@ -111,12 +115,19 @@ async fn recall(context: &Context, incident: &Incident) -> Fallible<Event> {
                 let lookup = context.parts.recollection.lookup(&fingerprint).await;
                 let lessons = lookup.map_err(|error| error.to_string())?;
                 let found = catalogue.and_then(|rules| question.recall(&rules, &current, &incident.tried(), &lessons));
-                return Ok(Event::Recalled(found.map(Box::new)));
+                let similar = similar(context, &question.signature()).await?;
+                return Ok(Event::Recalled { found: found.map(Box::new), similar });
             }
             Err(gap) if gap.is_early() && Instant::now() < deadline => {}
-            Err(_) => return Ok(Event::Recalled(None)),
+            Err(_) => return Ok(Event::Recalled { found: None, similar: Vec::new() }),
         }
     }
+}
+
+async fn similar(context: &Context, signature: &Signature) -> Fallible<Vec<Similar>> {
+    let recollection = context.parts.recollection.as_ref();
+    let nearest = curator::recall_similar(recollection, signature, NEAREST).await.map_err(|error| error.to_string())?;
+    Ok(nearest.iter().map(|found| Similar::to(&found.lesson, found.score)).collect())
 }
 
 async fn diagnose(context: &Context, incident: &Incident) -> Event {

@@ -186,7 +186,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         Event::Confirmed(_)
         | Event::Faded
         | Event::TicketOpened(_)
-        | Event::Recalled(_)
+        | Event::Recalled { .. }
         | Event::Diagnosed(_)
         | Event::GaveUp(_)
         | Event::Rendered(_)

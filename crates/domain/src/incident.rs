@@ -1,6 +1,7 @@
 //! An incident and its states. What happens next is decided in [`step`], and nowhere else.
 
 mod event;
+mod notes;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ pub use self::step::step;
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{Digest, IncidentId, Sha};
 use crate::journal::{Agent, Phase};
-use crate::knowledge::Signature;
+use crate::knowledge::{Signature, Similar};
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -153,6 +154,9 @@ pub struct Incident {
     pub operation: String,
     /// What Scout saw.
     pub signal: Signal,
+    /// The nearest earlier incidents, best first.
+    #[serde(default)]
+    pub similar: Vec<Similar>,
     /// What is wrong.
     pub diagnosis: Option<Diagnosis>,
     /// Who said so.
@@ -190,6 +194,7 @@ impl Incident {
             service: signal.service.clone(),
             operation: signal.operation.clone(),
             signal,
+            similar: Vec::new(),
             diagnosis: None,
             source: None,
             remedy: None,

@@ -43,6 +43,34 @@ pub struct Lesson {
     pub postmortem: String,
 }
 
+/// An earlier incident that resembles this one, as the memory ranks it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Similar {
+    /// The earlier incident.
+    pub incident: IncidentId,
+    /// Its service.
+    pub service: String,
+    /// Its fault.
+    pub kind: FaultKind,
+    /// [`Remedy::id`] of what held then.
+    pub remedy: String,
+    /// Cosine similarity of the two shapes, -1..=1.
+    pub score: f64,
+}
+
+impl Similar {
+    /// What a lesson is, seen from an incident that resembles it.
+    pub fn to(lesson: &Lesson, score: f64) -> Self {
+        Self {
+            incident: lesson.incident.clone(),
+            service: lesson.signature.service.clone(),
+            kind: lesson.signature.kind,
+            remedy: lesson.remedy.id().to_owned(),
+            score,
+        }
+    }
+}
+
 /// Trust is recorded per (remedy, fault class, service).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RemedyKey {

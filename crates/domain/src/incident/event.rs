@@ -7,7 +7,7 @@ use super::Change;
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::Sha;
 use crate::journal::Agent;
-use crate::knowledge::Signature;
+use crate::knowledge::{Signature, Similar};
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -36,7 +36,12 @@ pub enum Event {
     /// The ticket is open.
     TicketOpened(u64),
     /// CAG answered.
-    Recalled(Option<Box<Finding>>),
+    Recalled {
+        /// The remedy that was verified here for exactly this shape of failure.
+        found: Option<Box<Finding>>,
+        /// The nearest earlier incidents, best first.
+        similar: Vec<Similar>,
+    },
     /// Brain answered.
     Diagnosed(Box<Finding>),
     /// Brain cannot say.

@@ -1,14 +1,15 @@
 //! The state machine: one pure function from (incident, event) to (incident, effect, notes).
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled, tell};
 use super::{
     Attempt, Change, Effect, Escalation, EscalationReason, Event, Finding, Incident, Note, Rules, State, Step,
 };
-use crate::diagnosis::Source;
 use crate::ids::Sha;
 use crate::journal::{Agent, Phase};
+use crate::knowledge::Similar;
 use crate::proposal::{Decision, Proposal, Verdict};
 use crate::recovery::{Outcome, Recovery};
 use crate::signal::Signal;
@@ -25,7 +26,7 @@ pub fn step(incident: Incident, event: Event, rules: &Rules, now: Timestamp) -> 
 pub(super) fn belongs(event: &Event, state: State) -> bool {
     match event {
         Event::Confirmed(_) | Event::Faded => state == State::Detected,
-        Event::TicketOpened(_) | Event::Recalled(_) => state == State::Matching,
+        Event::TicketOpened(_) | Event::Recalled { .. } => state == State::Matching,
         Event::Diagnosed(_) | Event::GaveUp(_) => state == State::Diagnosing,
         Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
         Event::Branched
@@ -56,8 +57,8 @@ impl Machine<'_> {
             Event::Confirmed(signal) => self.confirmed(signal),
             Event::Faded => self.faded(),
             Event::TicketOpened(number) => self.ticket_opened(number),
-            Event::Recalled(Some(found)) | Event::Diagnosed(found) => self.found(*found),
-            Event::Recalled(None) => self.not_recalled(),
+            Event::Recalled { found, similar } => self.recalled(found, similar),
+            Event::Diagnosed(found) => self.found(*found),
             Event::GaveUp(why) => self.gave_up(why),
             Event::Rendered(proposal) => self.rendered(*proposal),
             Event::Ruled(verdict) => self.ruled(verdict),
@@ -104,9 +105,18 @@ impl Machine<'_> {
         self.to(State::Matching, Effect::Recall, note)
     }
 
-    fn not_recalled(self) -> Step {
-        let text = "no verified remedy for this shape of failure: to Brain";
-        self.to(State::Diagnosing, Effect::Diagnose, tell(Agent::Cag, Phase::Orient, text, json!({})))
+    fn recalled(mut self, found: Option<Box<Finding>>, similar: Vec<Similar>) -> Step {
+        let resembles = remembered(&similar);
+        self.incident.similar = similar;
+        let mut step = match found {
+            Some(found) => self.found(*found),
+            None => {
+                let text = "no verified remedy for this shape of failure: to Brain";
+                self.to(State::Diagnosing, Effect::Diagnose, tell(Agent::Cag, Phase::Orient, text, json!({})))
+            }
+        };
+        step.notes.splice(0..0, resembles);
+        step
     }
 
     fn gave_up(self, why: String) -> Step {
@@ -329,56 +339,6 @@ impl Machine<'_> {
     fn stay(self) -> Step {
         Step { incident: self.incident, effect: None, notes: vec![] }
     }
-}
-
-fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note {
-    Note { agent, phase, text: text.to_owned(), data }
-}
-
-fn fixer(text: &str, data: Value) -> Note {
-    tell(Agent::Fixer, Phase::Act, text, data)
-}
-
-fn diagnosed(found: &Finding) -> Note {
-    let agent = match found.source {
-        Source::Cag => Agent::Cag,
-        Source::BrainRules => Agent::Brain,
-    };
-    let text = format!("{} (confidence {})", found.diagnosis.summary, found.diagnosis.confidence);
-    tell(agent, Phase::Orient, &text, json!({"diagnosis": found.diagnosis, "remedy": found.remedy}))
-}
-
-fn rendered(proposal: &Proposal) -> Note {
-    let data = json!({
-        "remedy": proposal.remedy, "files": proposal.files, "lines": proposal.lines,
-        "digest": proposal.digest, "trust": proposal.trust, "diff": proposal.diff,
-    });
-    fixer(&format!("{}: {} file(s), {} line(s)", proposal.title, proposal.files.len(), proposal.lines), data)
-}
-
-fn ruled(verdict: &Verdict) -> Note {
-    let word = match verdict.decision {
-        Decision::Allow => "ALLOW",
-        Decision::Deny => "DENY",
-        Decision::RequireApproval => "REQUIRE_APPROVAL",
-    };
-    let rules = if verdict.rules.is_empty() { "no rule".to_owned() } else { verdict.rules.join(", ") };
-    let text = format!("{word} by {rules}: {}", verdict.reasons.join("; "));
-    tell(Agent::Guardrail, Phase::Decide, &text, json!(verdict))
-}
-
-fn recovery_note(recovery: &Recovery) -> Note {
-    let word = match recovery.verdict {
-        Outcome::Recovered => "RECOVERED",
-        Outcome::Regressed => "REGRESSED",
-        Outcome::Unchanged => "UNCHANGED",
-        Outcome::Inconclusive => "INCONCLUSIVE",
-    };
-    let text = format!(
-        "{word}: {} ({} samples, {} bad; statistic {:.2}, threshold {:.2})",
-        recovery.reason, recovery.samples, recovery.bad, recovery.statistic, recovery.threshold
-    );
-    tell(Agent::Scout, Phase::Verify, &text, json!(recovery))
 }
 
 fn never_deployed(why: &str) -> Recovery {

@@ -1,0 +1,76 @@
+//! The sentences of the journal, each with the facts behind it.
+
+use serde_json::{Value, json};
+
+use super::{Finding, Note};
+use crate::diagnosis::Source;
+use crate::journal::{Agent, Phase};
+use crate::knowledge::Similar;
+use crate::proposal::{Decision, Proposal, Verdict};
+use crate::recovery::{Outcome, Recovery};
+
+/// One sentence with the facts behind it.
+pub(super) fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note {
+    Note { agent, phase, text: text.to_owned(), data }
+}
+
+/// What the memory resembles this to; `None` when it is empty.
+pub(super) fn remembered(similar: &[Similar]) -> Option<Note> {
+    let one = |other: &Similar| {
+        format!("{} ({}, {}, {:.3})", other.incident, other.service, other.kind.as_str(), other.score)
+    };
+    let all: Vec<String> = similar.iter().map(one).collect();
+    let text = format!("nearest earlier incidents: {}", all.join(", "));
+    (!similar.is_empty()).then(|| tell(Agent::Cag, Phase::Orient, &text, json!({"similar": similar})))
+}
+
+/// What Fixer did.
+pub(super) fn fixer(text: &str, data: Value) -> Note {
+    tell(Agent::Fixer, Phase::Act, text, data)
+}
+
+/// Who found what.
+pub(super) fn diagnosed(found: &Finding) -> Note {
+    let agent = match found.source {
+        Source::Cag => Agent::Cag,
+        Source::BrainRules => Agent::Brain,
+    };
+    let text = format!("{} (confidence {})", found.diagnosis.summary, found.diagnosis.confidence);
+    tell(agent, Phase::Orient, &text, json!({"diagnosis": found.diagnosis, "remedy": found.remedy}))
+}
+
+/// The change, as it would be made.
+pub(super) fn rendered(proposal: &Proposal) -> Note {
+    let data = json!({
+        "remedy": proposal.remedy, "files": proposal.files, "lines": proposal.lines,
+        "digest": proposal.digest, "trust": proposal.trust, "diff": proposal.diff,
+    });
+    fixer(&format!("{}: {} file(s), {} line(s)", proposal.title, proposal.files.len(), proposal.lines), data)
+}
+
+/// What policy says, and by which rules.
+pub(super) fn ruled(verdict: &Verdict) -> Note {
+    let word = match verdict.decision {
+        Decision::Allow => "ALLOW",
+        Decision::Deny => "DENY",
+        Decision::RequireApproval => "REQUIRE_APPROVAL",
+    };
+    let rules = if verdict.rules.is_empty() { "no rule".to_owned() } else { verdict.rules.join(", ") };
+    let text = format!("{word} by {rules}: {}", verdict.reasons.join("; "));
+    tell(Agent::Guardrail, Phase::Decide, &text, json!(verdict))
+}
+
+/// The judgement with its numbers.
+pub(super) fn recovery_note(recovery: &Recovery) -> Note {
+    let word = match recovery.verdict {
+        Outcome::Recovered => "RECOVERED",
+        Outcome::Regressed => "REGRESSED",
+        Outcome::Unchanged => "UNCHANGED",
+        Outcome::Inconclusive => "INCONCLUSIVE",
+    };
+    let text = format!(
+        "{word}: {} ({} samples, {} bad; statistic {:.2}, threshold {:.2})",
+        recovery.reason, recovery.samples, recovery.bad, recovery.statistic, recovery.threshold
+    );
+    tell(Agent::Scout, Phase::Verify, &text, json!(recovery))
+}
