@@ -57,7 +57,11 @@ async fn next(
         let place = Arc::clone(room).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Ok((stream, peer)) => {
+                    // Small answers and events go out at once; where that cannot be set they merely go out later.
+                    _ = stream.set_nodelay(true);
+                    return Some((stream, peer, place));
+                }
                 Err(error) => {
                     warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(PAUSE).await;

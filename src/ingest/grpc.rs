@@ -15,12 +15,12 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use super::decode::Counted;
 use super::http::Format;
@@ -54,7 +54,8 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(Receiver { ears })
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        // An answer is a few bytes: held back to be sent with more, it would wait for the sender's delayed acknowledgement.
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
 }
 

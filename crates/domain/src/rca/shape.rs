@@ -22,6 +22,8 @@ const EXCESS: f64 = 1.1;
 const PLAIN_EXCESS: f64 = 1.25;
 /// A request that works this many times longer than before is held up by something else.
 const HELD_UP: f64 = 1.5;
+/// Bad requests that say enough without those of the transition.
+const ENOUGH_SETTLED: usize = 30;
 /// Confidence in a fault that no structure explains: to a person.
 const UNEXPLAINED: f64 = 0.5;
 
@@ -51,13 +53,25 @@ pub struct Seen<'a, 'b> {
 
 /// Names the shape.
 pub fn recognise(seen: &Seen<'_, '_>) -> Shape {
-    let onset = seen.forest.onset_ns;
-    let bad: Vec<&Request<'_>> = seen.requests.iter().filter(|request| request.bad && request.start >= onset).collect();
+    let bad = bad(seen);
     let sampled = bad.len() as f64 / (bad.len() as f64 + 1.0);
     let mut shape = named(seen, &bad);
     shape.fit.value *= sampled;
     shape.fit.why = format!("{}; {} bad requests", shape.fit.why, bad.len());
     shape
+}
+
+/// The bad requests since the onset. The onset is the first bad one's start; the cause came while that was under way, so
+/// what began within a usual request's time of it is half of the old behaviour, and counts only where there is little else.
+fn bad<'r>(seen: &Seen<'_, 'r>) -> Vec<&'r Request<'r>> {
+    let onset = seen.forest.onset_ns;
+    let calm = seen.requests.iter().filter(|request| request.end < onset && !request.bad);
+    let mut lasted: Vec<u64> = calm.map(|request| request.end.saturating_sub(request.start)).collect();
+    lasted.sort_unstable();
+    let usual = lasted.get(lasted.len() * 99 / 100).copied().unwrap_or_default();
+    let from = |start: u64| seen.requests.iter().filter(move |request| request.bad && request.start >= start).collect();
+    let settled: Vec<&Request<'_>> = from(onset.saturating_add(usual));
+    if settled.len() >= ENOUGH_SETTLED { settled } else { from(onset) }
 }
 
 fn named(seen: &Seen<'_, '_>, bad: &[&Request<'_>]) -> Shape {
