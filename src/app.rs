@@ -25,6 +25,7 @@ use sre_space_ports::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::autonomy::Autonomy;
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
 use crate::http;
@@ -35,6 +36,7 @@ use crate::monitor::feed::Feed;
 use crate::monitor::guard::Guard;
 use crate::monitor::{self, DemoPlane, Desk};
 use crate::orchestrator::context::Patience;
+use crate::orchestrator::people::Asked;
 use crate::orchestrator::{Context, Orchestrator};
 use crate::watch;
 
@@ -42,6 +44,8 @@ use crate::watch;
 const BUS_CAPACITY: usize = 256;
 /// Sightings that may wait for the orchestrator.
 const SIGHTINGS: usize = 64;
+/// Decisions of people that may wait for the orchestrator.
+const DECISIONS: usize = 16;
 /// What each shutdown stage may take.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -73,14 +77,9 @@ impl Parts {
     pub async fn open(settings: &Settings) -> Result<Self> {
         std::fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("cannot create the data directory {}", settings.data_dir.display()))?;
-        let Some(repo) = settings.repo.as_deref() else {
-            bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
-        };
         let store = Arc::new(SqlStore::open(&settings.data_dir.join("journal.db")).await?);
         let memory = Arc::new(EmbeddedMemory::open(&settings.data_dir.join("memory.db")).await?);
-        let monitor = format!("http://{}", settings.http);
-        let forge = LocalForge::open(repo, "main", &monitor)
-            .with_context(|| format!("cannot open the repository {}", repo.display()))?;
+        let forge = forge(settings)?;
         Ok(Self {
             store,
             bus: Arc::new(LocalBus::new(BUS_CAPACITY)),
@@ -93,6 +92,19 @@ impl Parts {
             prober: Arc::new(HttpProber::new()?),
         })
     }
+}
+
+fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {
+    let Some(repo) = settings.repo.as_deref() else {
+        bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
+    };
+    let monitor = format!("http://{}", settings.http);
+    LocalForge::open(repo, "main", &monitor).with_context(|| format!("cannot open the repository {}", repo.display()))
+}
+
+/// The watched repository, to look at.
+pub fn repository(settings: &Settings) -> Result<Arc<dyn Repository>> {
+    Ok(forge(settings)?)
 }
 
 /// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.
@@ -165,11 +177,14 @@ impl App {
         let limits = Limits { latency_ms: settings.latency_ms, ..Limits::default() };
         let context = Arc::new(Context {
             feed: Arc::new(Feed::new(parts.store.clone())),
-            rules: Rules { confidence_threshold: settings.confidence_threshold, max_attempts: settings.max_attempts },
+            rules: Rules {
+                confidence_threshold: settings.confidence_threshold,
+                max_attempts: settings.max_attempts,
+                ..Rules::default()
+            },
             patience: Patience::default(),
             scout: Arc::new(Mutex::new(Scout::new(limits))),
-            autonomy: settings.autonomy,
-            kill_switch: settings.data_dir.join("autonomy-off"),
+            autonomy: Autonomy::new(settings.autonomy, settings.data_dir.join("autonomy-off")),
             parts: parts.clone(),
         });
         let mut crew = Crew::default();
@@ -180,10 +195,10 @@ impl App {
             now: Arc::new(|| Timestamp::now().as_millisecond()),
             stats: Arc::default(),
         });
-        hire_loop(&mut crew, &context).await?;
+        let people = hire_loop(&mut crew, &context).await?;
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
-        let router =
-            monitor::router(desk(&context, &ears, settings, demo)).merge(ingest::http::router(Arc::clone(&ears)));
+        let router = monitor::router(desk(&context, &ears, settings, (people, demo)))
+            .merge(ingest::http::router(Arc::clone(&ears)));
         serve_http(&mut crew, "monitor", doors.http, router);
         Ok(Self { parts, crew, context })
     }
@@ -194,14 +209,16 @@ impl App {
     }
 }
 
-async fn hire_loop(crew: &mut Crew, context: &Arc<Context>) -> Result<()> {
+/// Starts Scout's feed and the loop; answers where people's decisions go.
+async fn hire_loop(crew: &mut Crew, context: &Arc<Context>) -> Result<mpsc::Sender<Asked>> {
+    let (people, decisions) = mpsc::channel(DECISIONS);
     let (tell, told) = mpsc::channel(SIGHTINGS);
     let feed = context.parts.bus.subscribe(Topic::Spans, "scout").await?;
     let scout = Arc::clone(&context.scout);
     crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, tell, stop));
     let orchestrator = Orchestrator::resume(Arc::clone(context)).await?;
-    crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, stop));
-    Ok(())
+    crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, decisions, stop));
+    Ok(people)
 }
 
 fn hire_ears(crew: &mut Crew, ears: &Arc<Ears>, grpc: Option<TcpListener>, http: Option<TcpListener>) {
@@ -219,7 +236,12 @@ fn hire_ears(crew: &mut Crew, ears: &Arc<Ears>, grpc: Option<TcpListener>, http:
 }
 
 /// What the monitor shows.
-fn desk(context: &Arc<Context>, ears: &Arc<Ears>, settings: &Settings, demo: Option<DemoPlane>) -> Arc<Desk> {
+fn desk(
+    context: &Arc<Context>,
+    ears: &Arc<Ears>,
+    settings: &Settings,
+    (people, demo): (mpsc::Sender<Asked>, Option<DemoPlane>),
+) -> Arc<Desk> {
     let parts = context.parts.clone();
     let (graph, status) = (Arc::clone(&context.scout), status(settings, ears));
     Arc::new(Desk {
@@ -238,6 +260,8 @@ fn desk(context: &Arc<Context>, ears: &Arc<Ears>, settings: &Settings, demo: Opt
             allowed_origins: settings.allowed_origins.clone(),
             public_read: settings.public_read,
         },
+        people,
+        autonomy: context.autonomy.clone(),
         demo,
     })
 }

@@ -47,6 +47,7 @@ keys! {
     "SRE_SPACE_ALLOWED_ORIGINS", "origins, comma separated", "", "exact origins for CORS";
     "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
     "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
+    "SRE_SPACE_SERVER", "a URL", "", "the running server that incidents, approve, reject and autonomy talk to";
     "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
 }
 

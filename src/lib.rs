@@ -4,6 +4,7 @@
 //! `sre-space-domain` and `sre-space-agents`.
 
 pub mod app;
+pub mod autonomy;
 pub mod cli;
 pub mod config;
 pub mod crew;

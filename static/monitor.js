@@ -148,6 +148,7 @@ function story(incident) {
   for (const attempt of incident.attempts) parts.push(...tried(attempt));
   if (incident.proposal) parts.push(...proposal(incident));
   if (incident.recovery) parts.push(...recovery(incident.recovery));
+  if (incident.state === "awaiting_human" && incident.proposal) parts.push(question(incident));
   at("story").className = "";
   at("story").replaceChildren(...parts);
 }
@@ -174,18 +175,43 @@ function diagnosis({ diagnosis, source }) {
   ];
 }
 
-function proposal({ proposal, verdict, change }) {
+function proposal(incident) {
+  const { proposal, verdict, change } = incident;
   return [
     element("h3", "Change"),
     facts([
       ["proposal", proposal.title], ["trust", proposal.trust.toFixed(3)],
       ["verdict", verdict && verdict.decision, verdict && (verdict.decision === "ALLOW" ? "good" : "bad")],
+      ["approved by", incident.approval && incident.approval.by + " at " + clock(incident.approval.at)],
       ["rules", verdict && verdict.rules.join(", ")], ["because", verdict && verdict.reasons.join("; ")],
       ["pull request", change && change.pr && "#" + change.pr + " from " + change.branch],
       ["merged", change && change.revision && change.revision.slice(0, 10) + " at " + clock(change.merged_at)],
     ]),
     diff(proposal.diff),
   ];
+}
+
+// A person decides about the very change they see: its digest goes with the answer.
+function question(incident) {
+  const merged = incident.change && incident.change.revision;
+  const made = element("div", undefined, "row question");
+  const answer = element("p", merged ? "Keep the change, or revert it?" : "Merge the change, or reject it?");
+  const button = (word, text, classes) => {
+    const press = element("button", text, classes);
+    press.onclick = () => decide(incident, word, answer);
+    return press;
+  };
+  made.append(answer, button("approve", merged ? "Keep" : "Approve", "go"), button("reject", merged ? "Revert" : "Reject", "quiet"));
+  return made;
+}
+
+async function decide(incident, word, answer) {
+  const reply = await fetch(server + "/api/v1/incidents/" + incident.id + "/" + word, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ digest: incident.proposal.digest }),
+  });
+  if (!reply.ok) answer.textContent = (await reply.json().catch(() => ({}))).detail ?? reply.statusText;
 }
 
 function diff(text) {

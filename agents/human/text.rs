@@ -72,6 +72,8 @@ fn word(reason: EscalationReason) -> &'static str {
         EscalationReason::Inconclusive => "inconclusive",
         EscalationReason::EffectFailed => "effect-failed",
         EscalationReason::AutonomyOff => "autonomy-off",
+        EscalationReason::Rejected => "rejected",
+        EscalationReason::Kept => "kept",
     }
 }
 
@@ -85,6 +87,8 @@ fn sentence(reason: EscalationReason) -> &'static str {
         EscalationReason::Inconclusive => "The change is merged, and whether it helped could not be judged:",
         EscalationReason::EffectFailed => "A step failed for good:",
         EscalationReason::AutonomyOff => "The kill switch is off; nothing more is written:",
+        EscalationReason::Rejected => "The change was rejected; the failure is in your hands:",
+        EscalationReason::Kept => "The change stays, unproven; the failure is in your hands:",
     }
 }
 

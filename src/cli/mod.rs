@@ -1,6 +1,9 @@
 //! The commands, one file each.
 
+mod check;
+mod client;
 mod demo;
+mod people;
 mod plane;
 mod serve;
 mod timeline;
@@ -38,6 +41,21 @@ enum Command {
     Demo(demo::Args),
     /// The control plane alone.
     Serve(serve::Args),
+    /// Incidents of a running server.
+    Incidents(people::Incidents),
+    /// Merge a change that waits for a person; of a merged one whose effect could not be judged: keep it.
+    Approve(people::Decide),
+    /// Reject a change that waits for a person; of a merged one whose effect could not be judged: revert it.
+    Reject(people::Decide),
+    /// Whether a running server may write to repositories; the kill switch.
+    Autonomy(people::Switch),
+    /// Whether every configured part can be used, and how to mend what cannot.
+    Doctor,
+    /// Settings.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
     /// Version of this binary.
     Version,
     #[command(hide = true, disable_help_flag = true)]
@@ -45,6 +63,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Shows the settings as resolved, secrets masked; refuses what would be refused at start.
+    Check,
 }
 
 /// Runs the command line.
@@ -56,6 +80,12 @@ pub fn main() -> ExitCode {
             println!("sre-space {}", env!("CARGO_PKG_VERSION"));
             GOOD
         }
+        Command::Incidents(args) => with_settings(cli.config, |given| people::incidents(args, &given)),
+        Command::Approve(args) => with_settings(cli.config, |given| people::decide("approve", args, &given)),
+        Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),
+        Command::Autonomy(args) => with_settings(cli.config, |given| people::autonomy(args, &given)),
+        Command::Config { what: ConfigCommand::Check } => with_settings(cli.config, |given| check::config(&given)),
+        Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };

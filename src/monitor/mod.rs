@@ -2,6 +2,7 @@
 
 pub mod feed;
 pub mod guard;
+mod people;
 mod plane;
 mod problem;
 mod routes;
@@ -14,11 +15,14 @@ use sre_space_ports::forge::Issues;
 use sre_space_ports::memory::Recollection;
 use sre_space_ports::policy::Policy;
 use sre_space_ports::store::Store;
+use tokio::sync::mpsc;
 
 use self::feed::Feed;
 use self::guard::Guard;
 pub use self::plane::DemoPlane;
 pub use self::routes::router;
+use crate::autonomy::Autonomy;
+use crate::orchestrator::people::Asked;
 
 /// A reading of something that lives elsewhere, as JSON.
 pub type Reading = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -41,6 +45,10 @@ pub struct Desk {
     pub status: Reading,
     /// Who may ask.
     pub guard: Guard,
+    /// Where people's decisions go.
+    pub people: mpsc::Sender<Asked>,
+    /// Whether anything may be written.
+    pub autonomy: Autonomy,
     /// The user plane of the demo; its routes exist only with it.
     pub demo: Option<DemoPlane>,
 }

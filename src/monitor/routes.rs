@@ -18,6 +18,7 @@ use sre_space_ports::store::{Filter, StoreError};
 
 use super::Desk;
 use super::guard;
+use super::people;
 use super::problem::Problem;
 
 /// No inline script or style, nothing from elsewhere; the page may be pointed at another server.
@@ -27,7 +28,7 @@ const MOST_ROWS: u32 = 1_000;
 const MOST_LESSONS: usize = 50;
 
 type Shared = State<Arc<Desk>>;
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 /// All routes, guarded.
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -53,7 +54,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/agents", get(agents))
         .route("/api/v1/policies", get(async |State(desk): Shared| Json(json!(desk.policy.rules()))))
         .route("/api/v1/memory/search", get(search))
-        .route("/api/git-activity", get(activity));
+        .route("/api/git-activity", get(activity))
+        .merge(people::router());
     if desk.demo.is_some() {
         router = router
             .route("/demo/inject-failure", post(inject))
@@ -131,13 +133,13 @@ async fn incident_postmortem(State(desk): Shared, Path(id): Path<String>) -> Res
 }
 
 /// Contract: `Incident`. No model was asked, so nothing was spent.
-fn shape(incident: &Incident) -> Value {
+pub(super) fn shape(incident: &Incident) -> Value {
     let mut shape = json!(incident);
     shape["cost"] = json!({"calls": 0, "tokens": 0, "usd": 0});
     shape
 }
 
-async fn found(desk: &Desk, id: &str) -> Result<Incident, Problem> {
+pub(super) async fn found(desk: &Desk, id: &str) -> Result<Incident, Problem> {
     let record = desk.store.incident(&parse_id(id)?).await.map_err(|error| Problem::internal(&error))?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such incident: GET /api/v1/incidents lists them");
     record.map(|record| record.incident).ok_or_else(missing)

@@ -42,6 +42,8 @@ async fn server() -> Server {
         services: Arc::new(|| json!({"nodes": [], "edges": []})),
         status: Arc::new(|| json!({"mode": "NOMINAL"})),
         guard: Guard::default(),
+        people: tokio::sync::mpsc::channel(1).0,
+        autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
         demo: None,
     };
     Server { store: parts.store, feed, router: router(Arc::new(desk)), _dir: dir }

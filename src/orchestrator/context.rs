@@ -1,6 +1,5 @@
 //! What effects work with: the parts, Scout's eyes, the clock, the rules.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tracing::warn;
 use ulid::Ulid;
 
 use crate::app::Parts;
+use crate::autonomy::Autonomy;
 use crate::monitor::feed::Feed;
 
 /// How long things may take.
@@ -59,10 +59,8 @@ pub struct Context {
     pub patience: Patience,
     /// Scout, shared with the task that feeds it spans.
     pub scout: Arc<Mutex<Scout>>,
-    /// Whether settings allow writing at all.
-    pub autonomy: bool,
-    /// The kill switch: while this file exists nothing is written to a repository.
-    pub kill_switch: PathBuf,
+    /// Whether a repository may be written to; read before each such effect.
+    pub autonomy: Autonomy,
 }
 
 impl Context {
@@ -84,11 +82,6 @@ impl Context {
     /// Scout's eyes. Never held over an await.
     pub fn scout(&self) -> MutexGuard<'_, Scout> {
         self.scout.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a repository may be written to now; read before each such effect.
-    pub fn may_write(&self) -> bool {
-        self.autonomy && !self.kill_switch.exists()
     }
 
     /// Tells the bus of a signal.

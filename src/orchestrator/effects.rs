@@ -27,7 +27,7 @@ pub(super) type Fallible<T> = Result<T, String>;
 
 /// Performs an effect. Whatever goes wrong for good becomes [`Event::Failed`] and calls a person.
 pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) -> Event {
-    if effect.writes_repository() && !context.may_write() {
+    if effect.writes_repository() && !context.autonomy.may_write() {
         return Event::Forbidden;
     }
     let answer = match effect {
@@ -197,7 +197,9 @@ fn leave_to_propose(incident: &Incident) -> Fallible<(&Proposal, Permit<Propose>
 
 fn leave_to_merge(incident: &Incident) -> Fallible<Permit<Merge>> {
     let (proposal, verdict) = judged(incident)?;
-    Permit::<Merge>::from_verdict(verdict, proposal).ok_or_else(|| "the verdict gives no leave to merge".to_owned())
+    let allowed = Permit::<Merge>::from_verdict(verdict, proposal);
+    let approved = || Permit::from_approval(incident.approval.as_ref()?, verdict, proposal);
+    allowed.or_else(approved).ok_or_else(|| "neither policy nor a person gives leave to merge".to_owned())
 }
 
 fn change(incident: &Incident) -> Fallible<&Change> {

@@ -5,6 +5,7 @@
 
 pub mod context;
 mod effects;
+pub mod people;
 mod trust;
 mod verify;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 pub use self::context::Context;
+use self::people::Asked;
 
 type Answer = BoxFuture<'static, (IncidentId, Event)>;
 
@@ -52,10 +54,19 @@ impl Orchestrator {
     }
 
     /// Runs until stopped. What is under way when the stop comes is taken up again by the next start.
-    pub async fn run(mut self, mut sightings: mpsc::Receiver<Sighting>, stop: CancellationToken) {
+    pub async fn run(
+        mut self,
+        mut sightings: mpsc::Receiver<Sighting>,
+        mut decisions: mpsc::Receiver<Asked>,
+        stop: CancellationToken,
+    ) {
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => return,
+                Some(asked) = decisions.recv() => {
+                    self.asked(asked).await;
+                    Ok(())
+                }
                 Some(sighting) = sightings.recv() => self.sighted(sighting).await,
                 Some((id, event)) = self.under_way.next() => self.happened(id, event).await,
             };
@@ -203,6 +214,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::Remembered
         | Event::TicketClosed
         | Event::Paged
+        | Event::Decided(_)
         | Event::Calmed
         | Event::Failed(_)
         | Event::Forbidden => return None,

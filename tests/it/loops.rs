@@ -133,7 +133,7 @@ async fn a_forbid_stops_everything_and_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_credit_the_pull_request_waits_for_a_person() {
+async fn without_credit_the_pull_request_waits_for_a_person_and_heals_once_approved() {
     let edit_rules = |rules: String| rules.replace("db-pool-size: 30", "db-pool-size: 0");
     let stage = Stage::set(Setup { edit_rules, ..small() }).await;
     stage.inject("500").await;
@@ -142,6 +142,29 @@ async fn without_credit_the_pull_request_waits_for_a_person() {
     assert_eq!(text(&incident, "/verdict/decision"), "REQUIRE_APPROVAL");
     assert!(incident.pointer("/change/pr").and_then(Value::as_u64).is_some());
     assert_eq!(merges(&stage.git_log()), 0);
+
+    let (id, digest) = (text(&incident, "/id"), text(&incident, "/proposal/digest"));
+    let (code, told) = stage.command(&["approve", id, "--digest", &"0".repeat(64)]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("the digest is not that of the change in hand"), "{told}");
+    assert_eq!(stage.command(&["approve", id, "--digest", digest]).0, Some(0));
+    let healed = stage.incident_in(&["resolved", "escalated"], PATIENCE).await;
+    assert_eq!(text(&healed, "/state"), "resolved", "{healed:#}");
+    assert_eq!(text(&healed, "/approval/by"), "an operator");
+    assert_eq!(stage.command(&["approve", id, "--digest", digest]).0, Some(1), "what is closed is closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switched_off_nothing_is_written_and_a_person_is_called() {
+    let stage = Stage::set(small()).await;
+    assert_eq!(stage.command(&["autonomy", "off"]).0, Some(0));
+    stage.inject("500").await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&incident, "/state"), "awaiting_human", "{incident:#}");
+    assert_eq!(text(&incident, "/escalation/reason"), "autonomy-off");
+    assert!(stage.references("refs/heads/sre-space/*").is_empty());
+    let (_, told) = stage.command(&["autonomy", "status"]);
+    assert!(told.contains("autonomy is off"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! An incident and its states. What happens next is decided in [`step`], and nowhere else.
 
+mod decision;
 mod event;
 mod notes;
 mod step;
@@ -9,6 +10,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::decision::{Approval, HumanDecision, Stale, Word, admit};
 pub use self::event::{Effect, Event, Finding};
 pub use self::step::step;
 use crate::diagnosis::{Diagnosis, Source};
@@ -131,6 +133,10 @@ pub enum EscalationReason {
     EffectFailed,
     /// The kill switch is off.
     AutonomyOff,
+    /// A person rejected the change.
+    Rejected,
+    /// A person keeps a change whose effect could not be judged.
+    Kept,
 }
 
 /// An incident. Contract: `Incident`.
@@ -167,6 +173,9 @@ pub struct Incident {
     pub proposal: Option<Proposal>,
     /// What policy says.
     pub verdict: Option<Verdict>,
+    /// A person's leave to merge it.
+    #[serde(default)]
+    pub approval: Option<Approval>,
     /// What was written.
     pub change: Option<Change>,
     /// Whether it helped.
@@ -200,6 +209,7 @@ impl Incident {
             remedy: None,
             proposal: None,
             verdict: None,
+            approval: None,
             change: None,
             recovery: None,
             attempts: Vec::new(),
@@ -237,11 +247,13 @@ pub struct Rules {
     pub confidence_threshold: f64,
     /// Verified failures before a person is called.
     pub max_attempts: u32,
+    /// Seconds a question to a person stays open; what is approved later is stale.
+    pub approval_s: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { confidence_threshold: 0.90, max_attempts: 3 }
+        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600 }
     }
 }
 

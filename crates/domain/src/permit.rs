@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::ids::{Digest, Sha};
+use crate::incident::Approval;
 use crate::proposal::{Decision, Proposal, Verdict};
 
 /// Scope: create a branch, commit, open a pull request.
@@ -62,6 +63,18 @@ impl Permit<Merge> {
     pub fn from_verdict(verdict: &Verdict, proposal: &Proposal) -> Option<Self> {
         match verdict.decision {
             Decision::Allow if verdict.digest == proposal.digest => {
+                Some(Self::new(Covers::Proposal(proposal.digest.clone())))
+            }
+            Decision::Allow | Decision::RequireApproval | Decision::Deny => None,
+        }
+    }
+
+    /// Leave to merge: from a person's approval of this very proposal, where policy asked for one (or asked for nothing).
+    pub fn from_approval(approval: &Approval, verdict: &Verdict, proposal: &Proposal) -> Option<Self> {
+        match verdict.decision {
+            Decision::Allow | Decision::RequireApproval
+                if verdict.digest == proposal.digest && approval.digest == proposal.digest =>
+            {
                 Some(Self::new(Covers::Proposal(proposal.digest.clone())))
             }
             Decision::Allow | Decision::RequireApproval | Decision::Deny => None,

@@ -194,6 +194,18 @@ impl Stage {
         listed.as_array().cloned().unwrap_or_default()
     }
 
+    /// Runs the product's command line against the control plane; answers exit code and all it printed.
+    pub fn command(&self, args: &[&str]) -> (Option<i32>, String) {
+        let run = Command::new(self.binary)
+            .args(args)
+            .args(["--server", &self.api])
+            .current_dir(self.dir.path())
+            .output()
+            .expect("the command runs");
+        let told = [run.stdout, run.stderr].concat();
+        (run.status.code(), String::from_utf8_lossy(&told).into_owned())
+    }
+
     /// Reads the API.
     pub async fn get(&self, path: &str) -> Option<Value> {
         self.http.get(format!("{}{path}", self.api)).send().await.ok()?.json().await.ok()

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Change;
+use super::{Change, HumanDecision};
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::Sha;
 use crate::journal::Agent;
@@ -90,6 +90,8 @@ pub enum Event {
     TicketClosed,
     /// The person was called.
     Paged,
+    /// A person decided, in time and about the change in hand.
+    Decided(HumanDecision),
     /// The service that was handed to a person is seen healthy again.
     Calmed,
     /// An effect failed for good.

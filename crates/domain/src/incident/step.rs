@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled, tell};
 use super::{
-    Attempt, Change, Effect, Escalation, EscalationReason, Event, Finding, Incident, Note, Rules, State, Step,
+    Approval, Attempt, Change, Effect, Escalation, EscalationReason, Event, Finding, HumanDecision, Incident, Note,
+    Rules, State, Step, Word,
 };
 use crate::ids::Sha;
 use crate::journal::{Agent, Phase};
@@ -39,6 +40,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Judged(_) => state == State::Verifying,
         Event::Reverted(_) => state == State::Reverting,
         Event::Held | Event::Relapsed(_) | Event::Remembered | Event::TicketClosed => state == State::Learning,
+        Event::Decided(_) => state == State::AwaitingHuman,
         Event::Paged => matches!(state, State::AwaitingHuman | State::Escalated),
         Event::Calmed => state == State::Escalated,
         Event::Failed(_) | Event::Forbidden => state.is_active(),
@@ -76,6 +78,7 @@ impl Machine<'_> {
             Event::Remembered => self.remembered(),
             Event::TicketClosed => self.resolved(),
             Event::Paged => self.paged(),
+            Event::Decided(decision) => self.decided(decision),
             Event::Calmed => self.calmed(),
             Event::Failed(why) => self.page(State::Escalated, EscalationReason::EffectFailed, why, None),
             Event::Forbidden => self.forbidden(),
@@ -186,6 +189,33 @@ impl Machine<'_> {
         let escalated = self.incident.state == State::Escalated;
         let note = tell(Agent::Human, Phase::Escalate, "a person was called; the ticket says why", json!({}));
         Step { effect: escalated.then_some(Effect::AwaitCalm), ..self.keep(note) }
+    }
+
+    /// The caller has made sure that the decision counts ([`super::admit`]).
+    fn decided(mut self, decision: HumanDecision) -> Step {
+        let undecided = self.incident.escalation.take().map(|call| call.reason);
+        let merged = undecided == Some(EscalationReason::Inconclusive);
+        let by = &decision.by;
+        match (decision.word, merged) {
+            (Word::Approve, false) => {
+                let note = tell(Agent::Human, Phase::Decide, &format!("{by} approved the change"), json!({"by": by}));
+                self.incident.approval = Some(Approval { digest: decision.digest, by: decision.by, at: self.now });
+                self.to(State::Acting, Effect::Merge, note)
+            }
+            (Word::Approve, true) => {
+                let why = format!("{by} keeps the change, whose effect could not be judged");
+                self.page(State::Escalated, EscalationReason::Kept, why, None)
+            }
+            (Word::Reject, false) => {
+                let why = format!("{by} rejected the change");
+                self.page(State::Escalated, EscalationReason::Rejected, why, None)
+            }
+            (Word::Reject, true) => {
+                let note =
+                    tell(Agent::Human, Phase::Decide, &format!("{by} has the change reverted"), json!({"by": by}));
+                self.to(State::Reverting, Effect::Revert, note)
+            }
+        }
     }
 
     fn calmed(self) -> Step {
@@ -300,6 +330,7 @@ impl Machine<'_> {
         }
         incident.proposal = None;
         incident.verdict = None;
+        incident.approval = None;
     }
 
     fn change(&mut self) -> &mut Change {

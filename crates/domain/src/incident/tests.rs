@@ -6,6 +6,7 @@ use ulid::Ulid;
 use super::*;
 use crate::diagnosis::{Confidence, FaultKind, Measured};
 use crate::ids::Digest;
+use crate::permit::{Merge, Permit};
 use crate::proposal::{Decision, KnobValue};
 use crate::recovery::Outcome;
 use crate::signal::{Certainty, SignalKind};
@@ -285,4 +286,64 @@ fn the_kill_switch_stops_a_write_and_calls_a_person() {
     events.push(Event::Forbidden);
     let last = walk(events);
     assert_eq!((last.incident.state, last.effect), (State::AwaitingHuman, Some(Effect::Page)));
+}
+
+/// An incident whose change waits for a person.
+fn waiting() -> Incident {
+    let mut events = merged(knob(100));
+    events.truncate(to_diagnosis().len() + 7);
+    events[to_diagnosis().len() + 2] = Event::Ruled(verdict(Decision::RequireApproval));
+    walk(events).incident
+}
+
+fn said(word: Word, incident: &Incident) -> HumanDecision {
+    let digest = incident.proposal.as_ref().expect("a proposal").digest.clone();
+    HumanDecision { word, digest, by: "ann".into() }
+}
+
+#[test]
+fn an_approved_change_is_merged_and_a_rejected_one_is_not() {
+    let incident = waiting();
+    let approve = said(Word::Approve, &incident);
+    assert_eq!(admit(&incident, &approve, &Rules::default(), now()), Ok(()));
+    let approved = step(incident.clone(), Event::Decided(approve), &Rules::default(), now());
+    assert_eq!((approved.incident.state, approved.effect), (State::Acting, Some(Effect::Merge)));
+    let (verdict, proposal) = (approved.incident.verdict.as_ref(), approved.incident.proposal.as_ref());
+    let approval = approved.incident.approval.as_ref().expect("an approval");
+    let proposal = proposal.expect("a proposal");
+    let verdict = &Verdict { digest: proposal.digest.clone(), ..verdict.expect("a verdict").clone() };
+    assert!(Permit::<Merge>::from_verdict(verdict, proposal).is_none(), "policy alone gives no leave");
+    assert!(Permit::<Merge>::from_approval(approval, verdict, proposal).is_some());
+    let rejected = step(incident.clone(), Event::Decided(said(Word::Reject, &incident)), &Rules::default(), now());
+    assert_eq!((rejected.incident.state, rejected.effect), (State::Escalated, Some(Effect::Page)));
+    assert_eq!(rejected.incident.approval, None);
+}
+
+#[test]
+fn a_decision_about_another_change_too_late_or_unasked_does_not_count() {
+    let (incident, rules) = (waiting(), Rules::default());
+    let other = HumanDecision { digest: Digest::of([b"another".as_slice()]), ..said(Word::Approve, &incident) };
+    assert_eq!(admit(&incident, &other, &rules, now()), Err(Stale::OtherChange));
+    let late = now() + jiff::SignedDuration::from_secs(i64::try_from(rules.approval_s).expect("seconds") + 1);
+    let approve = said(Word::Approve, &incident);
+    assert_eq!(admit(&incident, &approve, &rules, late), Err(Stale::Expired(rules.approval_s)));
+    assert_eq!(admit(&incident, &said(Word::Reject, &incident), &rules, late), Ok(()), "one can always say no");
+    let acting = Incident { state: State::Acting, ..incident.clone() };
+    assert_eq!(admit(&acting, &approve, &rules, now()), Err(Stale::NotAsked(State::Acting)));
+    let unwritten = Incident { change: None, ..incident };
+    assert_eq!(admit(&unwritten, &approve, &rules, now()), Err(Stale::NoChange));
+}
+
+#[test]
+fn of_an_unjudged_change_a_person_says_whether_it_stays() {
+    let mut events = merged(knob(100));
+    events.extend([Event::NotDeployed("no span".into()), Event::Paged]);
+    let incident = walk(events).incident;
+    assert_eq!(incident.state, State::AwaitingHuman);
+    let decided = |word| step(incident.clone(), Event::Decided(said(word, &incident)), &Rules::default(), now());
+    let kept = decided(Word::Approve);
+    assert_eq!(kept.incident.state, State::Escalated);
+    assert_eq!(kept.incident.escalation.map(|call| call.reason), Some(EscalationReason::Kept));
+    let reverted = decided(Word::Reject);
+    assert_eq!((reverted.incident.state, reverted.effect), (State::Reverting, Some(Effect::Revert)));
 }
