@@ -4,7 +4,7 @@
 //! is skipped in silence is worse than none.
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
-use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, ServiceRules};
+use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, Patch, ServiceRules};
 use sre_space_domain::path::{self, BadPath};
 use thiserror::Error;
 
@@ -45,14 +45,21 @@ pub enum Mistake {
     /// The dotted path has an empty or odd component.
     #[error("knob {0:?}: {1:?} is not a dotted path")]
     Path(String, String),
-    /// An int without both bounds, `min` above `max`, a step below 1 or off the bounds, or a bool with any of them.
-    #[error("knob {0:?}: an int needs min <= max, both multiples of a step of at least 1; a bool has none of them")]
+    /// A number without both bounds, `min` above `max`, a step below 1 or off the bounds; a switch with any of them; an enum
+    /// without two plain words.
+    #[error(
+        "knob {0:?}: an int or duration needs min <= max, both multiples of a step of at least 1; an enum needs at least two \
+         values, each a plain word; a bool has none of these"
+    )]
     Bounds(String),
+    /// The patch's template or target must not be what it is.
+    #[error("patch {0:?}: {1}")]
+    Patch(String, BadPath),
     /// A pattern that does not compile.
     #[error("source {0:?} is not a pattern")]
     Source(String),
     /// `vouched` names no remedy.
-    #[error("vouched for {0:?}, which is neither a knob nor \"revert\"")]
+    #[error("vouched for {0:?}, which is neither a knob, nor a patch, nor \"revert\"")]
     Vouched(String),
     /// The objectives cannot be met or missed.
     #[error("slo: latency_ms must be at least 1, error_ratio between 0 and 1")]
@@ -79,6 +86,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
 /// Whether a revert for this service may touch the file: one of its `sources`, or a file of its knobs.
 pub fn declares(rules: &ServiceRules, path: &str) -> bool {
     rules.knobs.iter().any(|knob| knob.file == path)
+        || rules.patches.iter().any(|patch| patch.may_write(path))
         || rules.sources.iter().filter_map(|source| matcher(source).ok()).any(|source| source.is_match(path))
 }
 
@@ -90,10 +98,21 @@ fn check_service(service: &str, rules: &ServiceRules) -> Result<(), Mistake> {
         }
         check_knob(knob)?;
     }
+    for (index, patch) in rules.patches.iter().enumerate() {
+        let is_taken = rules.knobs.iter().any(|knob| knob.name == patch.name)
+            || rules.patches.iter().take(index).any(|earlier| earlier.name == patch.name);
+        if is_taken {
+            return Err(Mistake::Twice(patch.name.clone()));
+        }
+        check_patch(patch)?;
+    }
     if let Some(source) = rules.sources.iter().find(|source| matcher(source).is_err()) {
         return Err(Mistake::Source(source.clone()));
     }
-    let known = |name: &String| name == "revert" || rules.knobs.iter().any(|knob| knob.name == *name);
+    let known = |name: &String| {
+        let declared = rules.knobs.iter().any(|knob| knob.name == *name);
+        name == "revert" || declared || rules.patches.iter().any(|patch| patch.name == *name)
+    };
     if let Some(name) = rules.vouched.keys().find(|name| !known(name)) {
         return Err(Mistake::Vouched(name.clone()));
     }
@@ -114,12 +133,25 @@ fn check_knob(knob: &Knob) -> Result<(), Mistake> {
 
 fn has_sane_bounds(knob: &Knob) -> bool {
     let step = knob.step.unwrap_or(1);
-    match (knob.kind, knob.min, knob.max) {
-        (KnobType::Int, Some(min), Some(max)) => step >= 1 && min <= max && min % step == 0 && max % step == 0,
-        (KnobType::Int, _, _) => false,
-        (KnobType::Bool, None, None) => knob.step.is_none(),
-        (KnobType::Bool, _, _) => false,
+    let is_unbounded = knob.min.is_none() && knob.max.is_none() && knob.step.is_none();
+    match knob.kind {
+        KnobType::Int | KnobType::Duration => {
+            let bounds = knob.min.zip(knob.max);
+            let on_step = |min: i64, max: i64| step >= 1 && min <= max && min % step == 0 && max % step == 0;
+            knob.values.is_empty() && bounds.is_some_and(|(min, max)| on_step(min, max))
+        }
+        KnobType::Bool => is_unbounded && knob.values.is_empty(),
+        KnobType::Enum => {
+            is_unbounded && knob.values.len() >= 2 && knob.values.iter().all(|word| check_name(word, ".").is_ok())
+        }
     }
+}
+
+fn check_patch(patch: &Patch) -> Result<(), Mistake> {
+    check_name(&patch.name, ".")?;
+    let bad = |error| Mistake::Patch(patch.name.clone(), error);
+    path::check(&patch.template).map_err(bad)?;
+    path::check(&patch.target(&[])).map_err(bad)
 }
 
 /// Letters, digits, `-` and `_`, and what else the caller admits; at most 128 of them, and no space at either end.

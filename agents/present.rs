@@ -30,5 +30,6 @@ pub async fn values(repository: &dyn Repository, rules: &Catalogue) -> Result<Cu
 
 fn at(file: &Value, path: &str) -> Option<KnobValue> {
     let value = path.split('.').try_fold(file, |value, key| value.get(key))?;
-    value.as_i64().map(KnobValue::Int).or_else(|| value.as_bool().map(KnobValue::Bool))
+    let text = || value.as_str().map(|text| KnobValue::Text(text.to_owned()));
+    value.as_i64().map(KnobValue::Int).or_else(|| value.as_bool().map(KnobValue::Bool)).or_else(text)
 }

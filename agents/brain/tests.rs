@@ -53,7 +53,7 @@ fn incident() -> IncidentId {
 }
 
 fn larger(value: i64) -> Remedy {
-    Remedy::TurnKnob { service: "engine".into(), knob: "pool".into(), value: KnobValue::Int(value) }
+    Remedy::turn("engine", "pool", KnobValue::Int(value))
 }
 
 fn reverted() -> Remedy {
@@ -130,7 +130,7 @@ fn no_lesson_no_answer_and_none_that_was_tried() {
     };
     assert_eq!(question.recall(&rules, &current, &[], &[]), None);
     assert_eq!(question.recall(&rules, &current, &[larger(90)], std::slice::from_ref(&lesson)), None);
-    lesson.remedy = Remedy::TurnKnob { service: "engine".into(), knob: "cache".into(), value: KnobValue::Int(100) };
+    lesson.remedy = Remedy::turn("engine", "cache", KnobValue::Int(100));
     assert_eq!(question.recall(&rules, &current, &[], std::slice::from_ref(&lesson)), None);
     lesson.remedy = larger(100);
     lesson.signature.facts.push("else".into());

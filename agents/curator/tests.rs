@@ -60,7 +60,7 @@ fn signature() -> Signature {
 }
 
 fn remedy() -> Remedy {
-    Remedy::TurnKnob { service: "quote-engine".to_owned(), knob: "db-pool-size".to_owned(), value: KnobValue::Int(100) }
+    Remedy::turn("quote-engine", "db-pool-size", KnobValue::Int(100))
 }
 
 fn recovery(verdict: Outcome) -> Recovery {

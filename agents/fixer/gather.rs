@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sre_space_domain::catalogue::{Catalogue, Knob};
+use sre_space_domain::catalogue::{Catalogue, Knob, Patch};
 use sre_space_domain::ids::Sha;
 use sre_space_domain::path::MAX_FILES;
 use sre_space_domain::proposal::{FileChange, Remedy};
@@ -13,6 +13,8 @@ use sre_space_ports::forge::{ForgeError, Repository};
 pub struct Inputs {
     /// Files as they are at the base; one that is not there is not here.
     pub files: BTreeMap<String, String>,
+    /// For a patch: names of the files that its new file will lie beside.
+    pub beside: Vec<String>,
     /// For a revert: the contents that undo the commit.
     pub undo: Vec<FileChange>,
 }
@@ -26,7 +28,11 @@ pub async fn gather(
     let base = repo.head().await?;
     let undo = match remedy {
         Remedy::Revert { commit, .. } => repo.revert_of(commit, &base).await?,
-        Remedy::TurnKnob { .. } => Vec::new(),
+        Remedy::TurnKnob { .. } | Remedy::ApplyPatch { .. } => Vec::new(),
+    };
+    let beside = match patch_of(catalogue, remedy) {
+        Some(patch) => repo.list(&base, patch.folder()).await?,
+        None => Vec::new(),
     };
     let mut files = BTreeMap::new();
     for path in paths(catalogue, remedy, &undo) {
@@ -36,7 +42,7 @@ pub async fn gather(
             Err(error) => return Err(error),
         }
     }
-    Ok((base, Inputs { files, undo }))
+    Ok((base, Inputs { files, beside, undo }))
 }
 
 /// The declared knob that a remedy names.
@@ -48,10 +54,20 @@ pub(super) fn knob<'catalogue>(
     catalogue.services.get(service)?.knobs.iter().find(|knob| knob.name == name)
 }
 
+/// The declared patch that a remedy names.
+pub(super) fn patch_of<'catalogue>(catalogue: &'catalogue Catalogue, remedy: &Remedy) -> Option<&'catalogue Patch> {
+    let Remedy::ApplyPatch { service, patch: name } = remedy else { return None };
+    catalogue.services.get(service)?.patches.iter().find(|patch| patch.name == *name)
+}
+
 fn paths(catalogue: &Catalogue, remedy: &Remedy, undo: &[FileChange]) -> Vec<String> {
     match remedy {
-        Remedy::TurnKnob { service, knob: name, .. } => {
-            knob(catalogue, service, name).map(|knob| knob.file.clone()).into_iter().collect()
+        Remedy::TurnKnob { service, parameters } => {
+            let files = parameters.keys().filter_map(|name| knob(catalogue, service, name));
+            files.map(|knob| knob.file.clone()).collect()
+        }
+        Remedy::ApplyPatch { .. } => {
+            patch_of(catalogue, remedy).map(|patch| patch.template.clone()).into_iter().collect()
         }
         // The renderer refuses the rest before it looks at a file.
         Remedy::Revert { .. } => undo.iter().take(MAX_FILES).map(|change| change.path.clone()).collect(),

@@ -1,6 +1,8 @@
 //! Remedy in, proposal out: pure, so that equal orders on equal files make equal changes.
 
-use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, ServiceRules};
+use std::collections::BTreeMap;
+
+use sre_space_domain::catalogue::{Catalogue, Knob, Patch, ServiceRules};
 use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::path::{self, BadPath, MAX_FILES, MAX_LINES};
@@ -9,8 +11,8 @@ use thiserror::Error;
 
 use super::Order;
 use super::diff::{Pair, unified};
-use super::gather::{Inputs, knob};
-use super::words::{self, What};
+use super::gather::{Inputs, knob, patch_of};
+use super::words::{self, Turn, What};
 use super::yaml::{self, YamlError};
 use crate::catalogue::declares;
 
@@ -20,11 +22,11 @@ pub enum RenderError {
     /// The owners declare no such service.
     #[error("service {0:?} is not in the catalogue")]
     UnknownService(String),
-    /// The owners declare no such knob.
-    #[error("knob {0:?} is not in the catalogue")]
+    /// The owners declare no such knob or patch.
+    #[error("{0:?} is not in the catalogue")]
     UnknownKnob(String),
-    /// The owners do not offer the knob for this fault.
-    #[error("knob {knob:?} is not offered for {}", fault.as_str())]
+    /// The owners do not offer the knob or patch for this fault.
+    #[error("{knob:?} is not offered for {}", fault.as_str())]
     NotOffered {
         /// Knob.
         knob: String,
@@ -70,9 +72,17 @@ pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs)
     let service = order.remedy.service();
     let rules = catalogue.services.get(service).ok_or_else(|| RenderError::UnknownService(service.to_owned()))?;
     let (changes, what) = match &order.remedy {
-        Remedy::TurnKnob { knob: name, value, .. } => {
-            let knob = knob(catalogue, service, name).ok_or_else(|| RenderError::UnknownKnob(name.clone()))?;
-            turned(knob, value, order.fault, inputs)?
+        Remedy::TurnKnob { parameters, .. } => {
+            let named = |(name, value): (&'_ String, _)| match knob(catalogue, service, name) {
+                Some(knob) => Ok((knob, value)),
+                None => Err(RenderError::UnknownKnob(name.clone())),
+            };
+            let turns: Vec<(&Knob, &KnobValue)> = parameters.iter().map(named).collect::<Result<_, _>>()?;
+            turned(&turns, order.fault, inputs)?
+        }
+        Remedy::ApplyPatch { patch: name, .. } => {
+            let patch = patch_of(catalogue, &order.remedy).ok_or_else(|| RenderError::UnknownKnob(name.clone()))?;
+            applied(patch, order, inputs)?
         }
         Remedy::Revert { commit, .. } => undone(rules, commit, inputs)?,
     };
@@ -83,32 +93,37 @@ pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs)
 type Rendered<'a> = (Vec<FileChange>, What<'a>);
 
 fn turned<'a>(
-    knob: &'a Knob,
-    value: &'a KnobValue,
+    turns: &[(&'a Knob, &'a KnobValue)],
     fault: FaultKind,
     inputs: &Inputs,
 ) -> Result<Rendered<'a>, RenderError> {
-    if !knob.remedies.contains(&fault) {
-        return Err(RenderError::NotOffered { knob: knob.name.clone(), fault });
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    let mut done = Vec::with_capacity(turns.len());
+    for (knob, value) in turns {
+        if !knob.remedies.contains(&fault) {
+            return Err(RenderError::NotOffered { knob: knob.name.clone(), fault });
+        }
+        if !knob.allows(value) {
+            return Err(RenderError::OutOfBounds { knob: knob.name.clone(), value: (*value).clone() });
+        }
+        let present = files.get(knob.file.as_str()).or_else(|| inputs.files.get(&knob.file));
+        let text = present.ok_or_else(|| RenderError::MissingFile(knob.file.clone()))?;
+        let edit = yaml::set(text, &knob.path, value)?;
+        files.insert(&knob.file, edit.text);
+        done.push(Turn { knob, from: edit.from, to: value });
     }
-    if !allows(knob, value) {
-        return Err(RenderError::OutOfBounds { knob: knob.name.clone(), value: value.clone() });
-    }
-    let text = inputs.files.get(&knob.file).ok_or_else(|| RenderError::MissingFile(knob.file.clone()))?;
-    let edit = yaml::set(text, &knob.path, value)?;
-    let change = FileChange { path: knob.file.clone(), contents: Some(edit.text) };
-    Ok((vec![change], What::Turned { knob, from: edit.from, to: value }))
+    let change = |(path, text): (&str, String)| FileChange { path: path.to_owned(), contents: Some(text) };
+    Ok((files.into_iter().map(change).collect(), What::Turned(done)))
 }
 
-fn allows(knob: &Knob, value: &KnobValue) -> bool {
-    match (knob.kind, value) {
-        (KnobType::Bool, KnobValue::Bool(_)) => true,
-        (KnobType::Int, KnobValue::Int(value)) => {
-            let inside = knob.min.is_some_and(|min| min <= *value) && knob.max.is_some_and(|max| *value <= max);
-            inside && value.checked_rem(knob.step.unwrap_or(1)) == Some(0)
-        }
-        (KnobType::Bool, KnobValue::Int(_)) | (KnobType::Int, KnobValue::Bool(_)) => false,
+fn applied<'a>(patch: &'a Patch, order: &Order, inputs: &Inputs) -> Result<Rendered<'a>, RenderError> {
+    if !patch.remedies.contains(&order.fault) {
+        return Err(RenderError::NotOffered { knob: patch.name.clone(), fault: order.fault });
     }
+    let template = inputs.files.get(&patch.template).ok_or_else(|| RenderError::MissingFile(patch.template.clone()))?;
+    let path = patch.target(&inputs.beside);
+    let change = FileChange { path, contents: Some(template.replace("{incident}", order.incident.as_str())) };
+    Ok((vec![change], What::Applied { patch }))
 }
 
 fn undone<'a>(rules: &ServiceRules, commit: &'a Sha, inputs: &Inputs) -> Result<Rendered<'a>, RenderError> {

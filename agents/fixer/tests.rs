@@ -55,7 +55,7 @@ fn order(remedy: Remedy, fault: FaultKind) -> Order {
 }
 
 fn turn(knob: &str, value: KnobValue) -> Remedy {
-    Remedy::TurnKnob { service: "quote-engine".to_owned(), knob: knob.to_owned(), value }
+    Remedy::turn("quote-engine", knob, value)
 }
 
 fn revert_of(commit: &Sha) -> Remedy {
@@ -71,7 +71,11 @@ fn file(path: &str, text: &str) -> FileChange {
 }
 
 fn inputs(files: &[(&str, &str)], undo: Vec<FileChange>) -> Inputs {
-    Inputs { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(), undo }
+    Inputs {
+        files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
+        beside: Vec::new(),
+        undo,
+    }
 }
 
 fn rendered(remedy: Remedy, fault: FaultKind) -> Result<Proposal, RenderError> {
@@ -152,7 +156,7 @@ fn what_the_owners_did_not_offer_is_refused() {
     assert_eq!(rendered(turn(&knob, on.clone()), fault), Err(RenderError::NotOffered { knob: knob.clone(), fault }));
     assert_eq!(rendered(turn("nope", on.clone()), fault), Err(RenderError::UnknownKnob("nope".to_owned())));
     assert_eq!(rendered(turn("lost", on.clone()), fault), Err(RenderError::MissingFile("config/gone.yaml".to_owned())));
-    let stranger = Remedy::TurnKnob { service: "x".to_owned(), knob, value: on };
+    let stranger = Remedy::turn("x", knob, on);
     assert_eq!(rendered(stranger, fault), Err(RenderError::UnknownService("x".to_owned())));
     let same = rendered(turn("db-pool-size", KnobValue::Int(20)), fault);
     assert_eq!(same, Err(RenderError::Yaml(YamlError::Unchanged("database.pool_size".to_owned()))));

@@ -3,24 +3,35 @@
 
 use std::fmt::Write as _;
 
-use sre_space_domain::catalogue::Knob;
+use sre_space_domain::catalogue::{Knob, KnobType, Patch};
 use sre_space_domain::diagnosis::Measured;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::proposal::KnobValue;
 
 use super::Order;
 
+/// One knob, turned.
+pub(super) struct Turn<'a> {
+    pub(super) knob: &'a Knob,
+    pub(super) from: KnobValue,
+    pub(super) to: &'a KnobValue,
+}
+
 /// What a change does, in the owners' names.
 pub(super) enum What<'a> {
-    Turned { knob: &'a Knob, from: KnobValue, to: &'a KnobValue },
+    Turned(Vec<Turn<'a>>),
+    Applied { patch: &'a Patch },
     Undone { commit: &'a Sha },
 }
 
 pub(super) fn title(order: &Order, what: &What<'_>) -> String {
-    match what {
-        What::Turned { knob, from, to } => format!("Turn {} from {from} to {to} ({})", knob.name, order.incident),
-        What::Undone { commit } => format!("Revert {} ({})", commit.short(), order.incident),
-    }
+    let turn = |Turn { knob, from, to }: &Turn<'_>| format!("{} from {from} to {to}", knob.name);
+    let deed = match what {
+        What::Turned(turns) => format!("Turn {}", turns.iter().map(turn).collect::<Vec<_>>().join(", ")),
+        What::Applied { patch } => format!("Apply {}", patch.name),
+        What::Undone { commit } => format!("Revert {}", commit.short()),
+    };
+    format!("{deed} ({})", order.incident)
 }
 
 pub(super) fn body(order: &Order, what: &What<'_>) -> String {
@@ -53,21 +64,31 @@ fn identity(order: &Order) -> Vec<Row> {
 }
 
 fn deed(what: &What<'_>) -> Vec<Row> {
-    match what {
-        What::Turned { knob, from, to } => vec![
+    let turn = |Turn { knob, from, to }: &Turn<'_>| {
+        vec![
             ("Remedy", format!("turn-knob `{}`", knob.name)),
             ("Value", format!("{from} → {to}")),
             ("Place", format!("`{}` in `{}`", knob.path, knob.file)),
             ("Bounds", bounds(knob)),
-        ],
+        ]
+    };
+    match what {
+        What::Turned(turns) => turns.iter().flat_map(turn).collect(),
+        What::Applied { patch } => {
+            vec![("Remedy", format!("apply-patch `{}`", patch.name)), ("Template", format!("`{}`", patch.template))]
+        }
         What::Undone { commit } => vec![("Remedy", "revert".to_owned()), ("Commit", format!("`{commit}`"))],
     }
 }
 
 fn bounds(knob: &Knob) -> String {
-    match (knob.min, knob.max) {
-        (Some(min), Some(max)) => format!("{min} to {max} in steps of {}", knob.step.unwrap_or(1)),
-        (Some(_) | None, _) => "true or false".to_owned(),
+    let unit = if knob.kind == KnobType::Duration { " ms" } else { "" };
+    match (knob.kind, knob.min, knob.max) {
+        (KnobType::Int | KnobType::Duration, Some(min), Some(max)) => {
+            format!("{min} to {max}{unit} in steps of {}{unit}", knob.step.unwrap_or(1))
+        }
+        (KnobType::Enum, ..) => knob.values.join(", "),
+        (KnobType::Int | KnobType::Duration | KnobType::Bool, ..) => "true or false".to_owned(),
     }
 }
 

@@ -68,6 +68,7 @@ fn parsed(written: &str, wanted: &KnobValue) -> Option<KnobValue> {
     let value = match wanted {
         KnobValue::Int(_) => KnobValue::Int(written.parse().ok()?),
         KnobValue::Bool(_) => KnobValue::Bool(written.parse().ok()?),
+        KnobValue::Text(_) => KnobValue::Text(is_word(written).then(|| written.to_owned())?),
     };
     (value.to_string() == written).then_some(value)
 }
@@ -86,7 +87,13 @@ fn json(value: &KnobValue) -> Value {
     match value {
         KnobValue::Bool(value) => Value::from(*value),
         KnobValue::Int(value) => Value::from(*value),
+        KnobValue::Text(value) => Value::from(value.as_str()),
     }
+}
+
+/// A plain word: what YAML reads as the text it looks like, whatever its version. `with` makes sure of the rest.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 #[cfg(test)]

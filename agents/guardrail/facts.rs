@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use globset::GlobBuilder;
-use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, KnobType, ServiceRules};
+use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, Patch, ServiceRules};
 use sre_space_domain::diagnosis::{Confidence, FaultKind};
 use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::Incident;
-use sre_space_domain::proposal::{KnobValue, Proposal, Remedy};
+use sre_space_domain::proposal::{Proposal, Remedy};
 use sre_space_ports::policy::Question;
 
 /// One, in billionths.
@@ -83,12 +83,26 @@ fn files(proposal: &Proposal) -> Vec<String> {
 }
 
 fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &[String]) -> bool {
+    let all = |is_meant: &dyn Fn(&String) -> bool| files.iter().all(|file| is_plain(file) && is_meant(file));
     match remedy {
-        Remedy::TurnKnob { knob, .. } => find(rules, knob).is_some_and(|knob| {
-            knob.remedies.contains(&fault) && files.iter().all(|file| is_plain(file) && *file == knob.file)
+        Remedy::TurnKnob { parameters, .. } => {
+            let knobs: Option<Vec<&Knob>> = parameters.keys().map(|name| find(rules, name)).collect();
+            knobs.is_some_and(|knobs| {
+                !knobs.is_empty()
+                    && knobs.iter().all(|knob| knob.remedies.contains(&fault))
+                    && all(&|file| knobs.iter().any(|knob| knob.file == *file))
+            })
+        }
+        Remedy::ApplyPatch { patch, .. } => find_patch(rules, patch).is_some_and(|patch| {
+            patch.remedies.contains(&fault) && files.len() == 1 && all(&|file| patch.may_write(file))
         }),
-        Remedy::Revert { .. } => files.iter().all(|file| is_plain(file) && is_source(rules, file)),
+        Remedy::Revert { .. } => all(&|file| is_source(rules, file)),
     }
+}
+
+fn find_patch<'a>(rules: &'a ServiceRules, name: &str) -> Option<&'a Patch> {
+    let mut named = rules.patches.iter().filter(|patch| patch.name == name);
+    named.next().filter(|_| named.next().is_none())
 }
 
 /// A name that is declared twice declares nothing: nobody can say which bounds were meant.
@@ -116,21 +130,11 @@ fn is_plain(path: &str) -> bool {
 
 fn is_bounded(rules: &ServiceRules, remedy: &Remedy) -> bool {
     match remedy {
-        Remedy::TurnKnob { knob, value, .. } => find(rules, knob).is_some_and(|knob| is_within(knob, value)),
+        Remedy::TurnKnob { parameters, .. } => {
+            parameters.iter().all(|(name, value)| find(rules, name).is_some_and(|knob| knob.allows(value)))
+        }
+        Remedy::ApplyPatch { patch, .. } => find_patch(rules, patch).is_some(),
         Remedy::Revert { commit, .. } => is_object_name(commit),
-    }
-}
-
-/// A whole number needs both bounds; without them it is not bounded, whatever its value.
-fn is_within(knob: &Knob, value: &KnobValue) -> bool {
-    match (knob.kind, value) {
-        (KnobType::Bool, KnobValue::Bool(_)) => true,
-        (KnobType::Int, KnobValue::Int(value)) => knob.min.zip(knob.max).is_some_and(|(min, max)| {
-            let step = knob.step.unwrap_or(1);
-            let on_step = step > 0 && (value % step == 0 || *value == min);
-            (min..=max).contains(value) && on_step
-        }),
-        (KnobType::Bool, KnobValue::Int(_)) | (KnobType::Int, KnobValue::Bool(_)) => false,
     }
 }
 

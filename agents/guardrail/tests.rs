@@ -5,7 +5,7 @@ mod strict;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, KnobType, Limits, ServiceRules, Slo, Verify};
+use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, KnobType, Limits, Patch, ServiceRules, Slo, Verify};
 use sre_space_domain::diagnosis::{Confidence, Diagnosis, FaultKind, Measured};
 use sre_space_domain::ids::{Digest, IncidentId, Sha};
 use sre_space_domain::incident::Incident;
@@ -26,7 +26,17 @@ fn knob(name: &str, file: &str) -> Knob {
         min: Some(20),
         max: Some(200),
         step: Some(10),
+        values: Vec::new(),
         remedies: vec![FaultKind::PoolExhausted],
+    }
+}
+
+fn patch() -> Patch {
+    Patch {
+        name: "add-index".to_owned(),
+        template: "patches/add-index.sql".to_owned(),
+        into: "migrations/{next}_index.sql".to_owned(),
+        remedies: vec![FaultKind::SlowQuery],
     }
 }
 
@@ -42,6 +52,7 @@ fn owners() -> Catalogue {
         slo: Slo::default(),
         verify: Verify::default(),
         knobs: vec![knob("db-pool-size", "config/quote-engine.yaml"), breaker, unbounded, odd, twice.clone(), twice],
+        patches: vec![patch()],
         sources: vec!["rules/**".to_owned(), "conf/*.yaml".to_owned(), "[".to_owned()],
         vouched: BTreeMap::new(),
     };
@@ -49,7 +60,7 @@ fn owners() -> Catalogue {
 }
 
 fn turn(name: &str, value: KnobValue) -> Remedy {
-    Remedy::TurnKnob { service: "quote-engine".to_owned(), knob: name.to_owned(), value }
+    Remedy::turn("quote-engine", name, value)
 }
 
 fn revert(commit: &str) -> Remedy {

@@ -94,7 +94,7 @@ fn incident(service: &str) -> Incident {
 }
 
 fn remedy() -> Remedy {
-    Remedy::TurnKnob { service: "quote-engine".to_owned(), knob: "db-pool-size".to_owned(), value: KnobValue::Int(100) }
+    Remedy::turn("quote-engine", "db-pool-size", KnobValue::Int(100))
 }
 
 /// An incident in its second attempt that needs a person for `reason`.

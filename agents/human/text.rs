@@ -106,7 +106,7 @@ fn attempts(incident: &Incident) -> Option<String> {
         let pr = attempt.change.pr.map_or_else(|| "no pull request".to_owned(), |pr| format!("pull request #{pr}"));
         let revert = attempt.revert.as_ref().and_then(|revert| revert.pr);
         let reverted = revert.map_or_else(String::new, |pr| format!(", reverted by #{pr}"));
-        format!("{}. {} with {pr}{reverted}", attempt.number, plain::name(attempt.remedy.id()))
+        format!("{}. {} with {pr}{reverted}", attempt.number, plain::name(&attempt.remedy.id()))
     });
     let lines: Vec<String> = made.collect();
     (!lines.is_empty()).then(|| format!("Tried before:\n\n{}", lines.join("\n")))

@@ -241,7 +241,7 @@ impl Scout {
     }
 
     /// Every (service, operation) under suspicion now.
-    fn suspects(&self) -> Vec<Suspect> {
+    pub fn suspects(&self) -> Vec<Suspect> {
         let suspect = |(key, series): (&Key, &Series)| Suspect {
             service: self.names.text(key.0).to_owned(),
             operation: self.names.text(key.1).to_owned(),

@@ -21,8 +21,8 @@ pub struct ProbeTally {
 pub struct Watch {
     /// Service that was changed.
     pub service: String,
-    /// Operation the incident is about.
-    pub operation: String,
+    /// Operation the incident is about; `None` judges the service as a whole.
+    pub operation: Option<String>,
     /// Revision to judge.
     pub revision: String,
     /// Share of bad requests in calm times.
@@ -63,7 +63,7 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
     let suspects = scout.suspects();
     let seen = Seen {
         service: tally(None),
-        operation: tally(Some(&watch.operation)),
+        operation: tally(watch.operation.as_deref()),
         probes: Tally { all: watch.probes.good + watch.probes.bad, bad: watch.probes.bad },
         probe_failed_before: watch.probes.failed_before,
         still_suspect: suspects.iter().any(known),
@@ -78,5 +78,5 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
 }
 
 fn is_watched(watch: &Watch, suspect: &Suspect) -> bool {
-    suspect.service == watch.service && suspect.operation == watch.operation
+    suspect.service == watch.service && watch.operation.as_ref().is_none_or(|operation| suspect.operation == *operation)
 }

@@ -166,7 +166,7 @@ fn after_fix(after: impl Fn(u64) -> (bool, u64)) -> Option<Outcome> {
     let signal = play.scout.signal("engine", "POST /price", play.now_ms).expect("a signal");
     let watch = Watch {
         service: "engine".into(),
-        operation: "POST /price".into(),
+        operation: Some("POST /price".into()),
         revision: "two".into(),
         baseline: signal.baseline,
         observed: signal.observed,
@@ -199,7 +199,7 @@ fn the_old_revision_says_nothing_about_the_fix() {
     play.run(30, |_| (false, 500)).run(5, |_| (true, 500));
     let watch = Watch {
         service: "engine".into(),
-        operation: "POST /price".into(),
+        operation: Some("POST /price".into()),
         revision: "two".into(),
         baseline: 0.001,
         observed: 1.0,

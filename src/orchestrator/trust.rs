@@ -8,7 +8,7 @@ use sre_space_ports::store::{Store, StoreError};
 
 /// What a remedy's record is kept under.
 pub fn key(remedy: &Remedy, kind: FaultKind) -> RemedyKey {
-    RemedyKey { remedy: remedy.id().to_owned(), kind, service: remedy.service().to_owned() }
+    RemedyKey { remedy: remedy.id(), kind, service: remedy.service().to_owned() }
 }
 
 /// Trust in a remedy: the owners' credit and its record here.
@@ -18,12 +18,10 @@ pub async fn earned(
     remedy: &Remedy,
     kind: FaultKind,
 ) -> Result<f64, StoreError> {
-    let vouched = catalogue
-        .services
-        .get(remedy.service())
-        .and_then(|service| service.vouched.get(remedy.id()))
-        .copied()
-        .unwrap_or_default();
+    let vouched = catalogue.services.get(remedy.service()).map(|service| &service.vouched);
+    let credit = |part: &&str| vouched.and_then(|vouched| vouched.get(*part)).copied().unwrap_or_default();
+    // Together they are vouched for as far as the least of them is.
+    let vouched = remedy.parts().iter().map(credit).min().unwrap_or_default();
     let record = store.track_record(&key(remedy, kind)).await?;
     Ok(knowledge::trust(vouched, record))
 }

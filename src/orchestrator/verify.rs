@@ -72,6 +72,11 @@ pub struct Load {
     pub active_on_service: u32,
 }
 
+/// The service that an incident changes: the remedy's, which may be a caller of the one that fails.
+fn changed(incident: &Incident) -> &str {
+    incident.remedy.as_ref().map_or(&incident.service, |remedy| remedy.service())
+}
+
 /// Whether the owners' limits leave room for this incident.
 pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue) -> Fallible<Load> {
     let records = context.parts.store.incidents(Filter::default()).await.map_err(|error| error.to_string())?;
@@ -81,14 +86,14 @@ pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue)
     let cooldown_ms = i64::try_from(catalogue.limits.cooldown_s).unwrap_or(i64::MAX).saturating_mul(1_000);
     let cools = |other: &Incident| {
         let closed = other.closed_at.map(|at| at.as_millisecond());
-        closed.is_some_and(|at| now_ms.saturating_sub(at) < cooldown_ms) && other.service == incident.service
+        closed.is_some_and(|at| now_ms.saturating_sub(at) < cooldown_ms) && changed(other) == changed(incident)
     };
     let busy = |other: &&Incident| {
         let writing = matches!(
             other.state,
             State::Acting | State::Deploying | State::Verifying | State::Reverting | State::Learning
         );
-        writing && other.service == incident.service
+        writing && changed(other) == changed(incident)
     };
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let recent = |other: &&Incident| now_ms.saturating_sub(other.opened_at.as_millisecond()) < HOUR_MS;
@@ -102,6 +107,8 @@ pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue)
 /// What the deployed change is watched by.
 struct Deployed {
     service: String,
+    /// `None` where the failure shows at a service that was not changed: the changed one is judged as a whole.
+    operation: Option<String>,
     revision: String,
     rules: Verify,
     probe: Option<Probe>,
@@ -116,6 +123,7 @@ async fn deployed(context: &Context, incident: &Incident) -> Fallible<Deployed> 
     let rules = catalogue.services.get(&service).map(|rules| rules.verify.clone()).unwrap_or_default();
     Ok(Deployed {
         probe: probe_of(&catalogue, &service),
+        operation: (incident.service == service).then(|| incident.operation.clone()),
         revision: merged.ok_or("nothing was merged")?.0,
         provisional: Duration::from_secs(catalogue.limits.provisional_s),
         service,
@@ -170,7 +178,7 @@ fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
     let seconds = |s: u64| i64::try_from(s).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
     Watch {
         service: deployed.service.clone(),
-        operation: incident.operation.clone(),
+        operation: deployed.operation.clone(),
         revision: deployed.revision.clone(),
         baseline: incident.signal.baseline,
         observed: incident.signal.observed,
@@ -194,8 +202,9 @@ pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
     while Instant::now() < deadline {
         look.tick().await;
         let now_ms = context.now_ms();
-        let signal = context.scout().signal(&service, &incident.operation, now_ms);
-        if let Some(signal) = signal.filter(|signal| signal.statistic >= signal.threshold) {
+        let again = { context.scout().suspects() }.into_iter().find(|suspect| suspect.service == service);
+        let signal = again.and_then(|suspect| context.scout().signal(&service, &suspect.operation, now_ms));
+        if let Some(signal) = signal {
             return Ok(Event::Relapsed(Recovery {
                 verdict: Outcome::Unchanged,
                 samples: signal.samples,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::FaultKind;
+use crate::proposal::KnobValue;
 
 /// The file a watched repository carries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +70,9 @@ pub struct ServiceRules {
     /// Settings that may be turned.
     #[serde(default)]
     pub knobs: Vec<Knob>,
+    /// Changes that are prepared.
+    #[serde(default)]
+    pub patches: Vec<Patch>,
     /// Files (globs) a revert may touch.
     #[serde(default)]
     pub sources: Vec<String>,
@@ -119,6 +123,10 @@ pub enum KnobType {
     Int,
     /// `true` or `false`.
     Bool,
+    /// One of the knob's own words.
+    Enum,
+    /// A time such as `650ms` or `2s`; its bounds and step are milliseconds.
+    Duration,
 }
 
 /// A typed setting that may be turned, inside bounds.
@@ -134,24 +142,79 @@ pub struct Knob {
     /// Type of the value.
     #[serde(rename = "type")]
     pub kind: KnobType,
-    /// Least value (int).
+    /// Least value (int; duration in milliseconds).
     #[serde(default)]
     pub min: Option<i64>,
-    /// Greatest value (int).
+    /// Greatest value (int; duration in milliseconds).
     #[serde(default)]
     pub max: Option<i64>,
-    /// Values are multiples of this (int).
+    /// Values are multiples of this (int; duration in milliseconds).
     #[serde(default)]
     pub step: Option<i64>,
+    /// The words it may be set to, from the mildest to the most protective (enum).
+    #[serde(default)]
+    pub values: Vec<String>,
     /// Fault kinds it may cure.
     pub remedies: Vec<FaultKind>,
 }
 
+/// A change the owners prepared: a template that becomes a new file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    /// Name, unique among the service's knobs and patches.
+    pub name: String,
+    /// File in the repository whose text is taken; `{incident}` in it becomes the incident's id.
+    pub template: String,
+    /// File to write; `{next}` in its name is the number after the greatest one there, four digits.
+    pub into: String,
+    /// Fault kinds it may cure.
+    pub remedies: Vec<FaultKind>,
+}
+
+impl Patch {
+    /// The folder the file goes to; empty for the repository's root.
+    pub fn folder(&self) -> &str {
+        self.into.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// The file to write beside those already in its folder.
+    pub fn target(&self, present: &[String]) -> String {
+        let number =
+            |name: &String| name.split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse::<u32>().ok());
+        let next = present.iter().filter_map(number).max().unwrap_or(0).saturating_add(1);
+        self.into.replace("{next}", &format!("{next:04}"))
+    }
+
+    /// Whether a path can be this patch's file, whatever the number.
+    pub fn may_write(&self, path: &str) -> bool {
+        let Some((before, after)) = self.into.split_once("{next}") else { return self.into == path };
+        let middle = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        middle.is_some_and(|number| number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+}
+
 impl Knob {
+    /// Whether the value is of the knob's type, inside its bounds and on its step. A number needs both bounds.
+    pub fn allows(&self, value: &KnobValue) -> bool {
+        let within = |number: i64| {
+            let step = self.step.unwrap_or(1);
+            let bounds = self.min.zip(self.max);
+            step > 0 && number % step == 0 && bounds.is_some_and(|(min, max)| (min..=max).contains(&number))
+        };
+        match (self.kind, value) {
+            (KnobType::Bool, KnobValue::Bool(_)) => true,
+            (KnobType::Int, KnobValue::Int(number)) => within(*number),
+            (KnobType::Enum, KnobValue::Text(word)) => self.values.contains(word),
+            (KnobType::Duration, KnobValue::Text(_)) => value.duration_ms().is_some_and(within),
+            (KnobType::Bool | KnobType::Int | KnobType::Enum | KnobType::Duration, _) => false,
+        }
+    }
+
     /// The least allowed value that is at least `wanted`: rounded up to `step`, clamped into `min..=max`.
-    /// `None` when even `max` is below `wanted`, or the knob is no int.
+    /// `None` when even `max` is below `wanted`, or the knob is no number.
     pub fn at_least(&self, wanted: f64) -> Option<i64> {
-        if self.kind != KnobType::Int || !wanted.is_finite() {
+        if !matches!(self.kind, KnobType::Int | KnobType::Duration) || !wanted.is_finite() {
             return None;
         }
         let step = self.step.unwrap_or(1).max(1);

@@ -65,7 +65,7 @@ impl Similar {
             incident: lesson.incident.clone(),
             service: lesson.signature.service.clone(),
             kind: lesson.signature.kind,
-            remedy: lesson.remedy.id().to_owned(),
+            remedy: lesson.remedy.id(),
             score,
         }
     }

@@ -137,7 +137,14 @@ fn proposed(incident: &Incident, proposal: &Proposal) -> String {
 fn remedy(remedy: &Remedy) -> String {
     let service = plain::name(remedy.service());
     match remedy {
-        Remedy::TurnKnob { knob, value, .. } => format!("{} of {service} set to {value}", plain::name(knob)),
+        Remedy::TurnKnob { parameters, .. } => {
+            let turns: Vec<String> = parameters
+                .iter()
+                .map(|(knob, value)| format!("{} of {service} set to {value}", plain::name(knob)))
+                .collect();
+            turns.join(", ")
+        }
+        Remedy::ApplyPatch { patch, .. } => format!("patch {} of {service} applied", plain::name(patch)),
         Remedy::Revert { commit, .. } => format!("commit {} of {service} reverted", plain::name(commit.short())),
     }
 }

@@ -1,5 +1,6 @@
 //! What should be done, as data: remedy, rendered change, and what policy says of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +11,19 @@ use crate::ids::{Digest, IncidentId, Sha};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "remedy", rename_all = "kebab-case")]
 pub enum Remedy {
-    /// Set a declared knob.
+    /// Set one declared knob, or several that belong together.
     TurnKnob {
-        /// Service whose knob it is.
+        /// Service whose knobs they are.
         service: String,
-        /// The knob's name.
-        knob: String,
-        /// Value to set.
-        value: KnobValue,
+        /// Value to set, by the knob's name.
+        parameters: BTreeMap<String, KnobValue>,
+    },
+    /// Add a file that the owners prepared.
+    ApplyPatch {
+        /// Service whose patch it is.
+        service: String,
+        /// The patch's name.
+        patch: String,
     },
     /// Undo exactly one commit (or merge).
     Revert {
@@ -36,6 +42,26 @@ pub enum KnobValue {
     Bool(bool),
     /// Whole number.
     Int(i64),
+    /// A word of the knob's own list, or a duration as it is written (`650ms`, `2s`).
+    Text(String),
+}
+
+impl KnobValue {
+    /// The milliseconds of a duration: a whole number followed by `ms` or `s`.
+    pub fn duration_ms(&self) -> Option<i64> {
+        let Self::Text(text) = self else { return None };
+        let (number, factor) = match text.strip_suffix("ms") {
+            Some(number) => (number, 1),
+            None => (text.strip_suffix('s')?, 1_000),
+        };
+        let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        number.parse::<i64>().ok().filter(|_| plain)?.checked_mul(factor)
+    }
+
+    /// A duration in milliseconds.
+    pub fn of_ms(ms: i64) -> Self {
+        Self::Text(format!("{ms}ms"))
+    }
 }
 
 impl fmt::Display for KnobValue {
@@ -43,42 +69,53 @@ impl fmt::Display for KnobValue {
         match self {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
+            Self::Text(value) => f.write_str(value),
         }
     }
 }
 
 impl Remedy {
-    /// The remedy's kind: `turn-knob` or `revert`.
+    /// One knob to one value.
+    pub fn turn(service: impl Into<String>, knob: impl Into<String>, value: KnobValue) -> Self {
+        Self::TurnKnob { service: service.into(), parameters: BTreeMap::from([(knob.into(), value)]) }
+    }
+
+    /// The remedy's kind: `turn-knob`, `apply-patch` or `revert`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TurnKnob { .. } => "turn-knob",
+            Self::ApplyPatch { .. } => "apply-patch",
             Self::Revert { .. } => "revert",
         }
     }
 
-    /// What trust is recorded under, and what `vouched` names: the knob's name, or `revert`.
-    pub fn id(&self) -> &str {
+    /// What trust is recorded under: the names of the knobs joined by `+`, the patch's name, or `revert`.
+    pub fn id(&self) -> String {
+        self.parts().join("+")
+    }
+
+    /// What `vouched` names: each knob, the patch, or `revert`.
+    pub fn parts(&self) -> Vec<&str> {
         match self {
-            Self::TurnKnob { knob, .. } => knob,
-            Self::Revert { .. } => "revert",
+            Self::TurnKnob { parameters, .. } => parameters.keys().map(String::as_str).collect(),
+            Self::ApplyPatch { patch, .. } => vec![patch],
+            Self::Revert { .. } => vec!["revert"],
         }
     }
 
-    /// Whether trying the other would be trying this again: the same knob, to whatever value, or the same commit.
+    /// Whether trying the other would be trying this again: the same knobs, to whatever value, the same patch, or the same
+    /// commit.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::TurnKnob { service, knob, .. }, Self::TurnKnob { service: its, knob: also, .. }) => {
-                service == its && knob == also
-            }
             (Self::Revert { commit, .. }, Self::Revert { commit: also, .. }) => commit == also,
-            (Self::TurnKnob { .. }, Self::Revert { .. }) | (Self::Revert { .. }, Self::TurnKnob { .. }) => false,
+            _ => (self.kind(), self.service(), self.parts()) == (other.kind(), other.service(), other.parts()),
         }
     }
 
     /// Service the remedy changes.
     pub fn service(&self) -> &str {
         match self {
-            Self::TurnKnob { service, .. } | Self::Revert { service, .. } => service,
+            Self::TurnKnob { service, .. } | Self::ApplyPatch { service, .. } | Self::Revert { service, .. } => service,
         }
     }
 }

@@ -140,6 +140,8 @@ pub trait Repository: Send + Sync {
     async fn head(&self) -> Result<Sha, ForgeError>;
     /// A file's text at a commit; `Missing` when it is not there.
     async fn file(&self, at: &Sha, path: &str) -> Result<String, ForgeError>;
+    /// Names of the files right in a folder at a commit; none when there is no such folder.
+    async fn list(&self, at: &Sha, folder: &str) -> Result<Vec<String>, ForgeError>;
     /// The newest `limit` commits of the deployed branch (first-parent line), newest first.
     async fn log(&self, limit: usize) -> Result<Vec<CommitInfo>, ForgeError>;
     /// The files' contents that undo exactly `commit` on top of `onto`; `Conflict` when it does not apply.

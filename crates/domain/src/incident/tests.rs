@@ -34,7 +34,7 @@ fn signal() -> Signal {
 }
 
 fn knob(value: i64) -> Remedy {
-    Remedy::TurnKnob { service: "shop".into(), knob: "pool".into(), value: KnobValue::Int(value) }
+    Remedy::turn("shop", "pool", KnobValue::Int(value))
 }
 
 fn finding(confidence: f64, remedy: Option<Remedy>) -> Finding {
@@ -222,7 +222,7 @@ fn what_did_not_help_is_reverted_and_not_tried_again() {
 fn the_third_failed_attempt_calls_a_person_and_there_is_no_fourth() {
     let failed = |name: &str| {
         let judged = Event::Judged(recovery(Outcome::Unchanged));
-        let remedy = Remedy::TurnKnob { service: "shop".into(), knob: name.into(), value: KnobValue::Int(30) };
+        let remedy = Remedy::turn("shop", name, KnobValue::Int(30));
         [to_merge(remedy), vec![Event::Deployed, judged, Event::Reverted(Change::default())]].concat()
     };
     let last = walk([to_diagnosis(), failed("a"), failed("b"), failed("c")].concat());

@@ -24,7 +24,7 @@ fn id() -> IncidentId {
 }
 
 fn turn(knob: &str, value: i64) -> Remedy {
-    Remedy::TurnKnob { service: "quote-engine".to_owned(), knob: knob.to_owned(), value: KnobValue::Int(value) }
+    Remedy::turn("quote-engine", knob.to_owned(), KnobValue::Int(value))
 }
 
 fn signal() -> Signal {

@@ -72,6 +72,10 @@ pub struct Reading {
     pub measured: Measured,
     /// The change it began with.
     pub guilty: Option<Guilty>,
+    /// Services that call the origin, the most frequent first.
+    pub callers: Vec<String>,
+    /// What the origin's requests take in calm times, 99th percentile, milliseconds; `None` when none were seen.
+    pub calm_ms: Option<f64>,
     origin: Origin,
     fit: Term,
     detector: f64,
@@ -107,10 +111,26 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
         facts,
         measured,
         guilty,
+        callers: callers(&forest, &origin),
+        calm_ms: requests::calm_ms(&requests, forest.onset_ns),
         origin,
         fit,
         detector: evidence.signal.posterior,
     })
+}
+
+fn callers(forest: &Forest<'_>, origin: &Origin) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let service = |index: usize| forest.names[forest.places[index]].0;
+    for (index, parent) in forest.parents.iter().enumerate() {
+        let caller = parent.map(service).filter(|caller| *caller != origin.service);
+        if let Some(caller) = caller.filter(|_| service(index) == origin.service) {
+            *counts.entry(caller).or_default() += 1;
+        }
+    }
+    let mut callers: Vec<(&str, usize)> = counts.into_iter().collect();
+    callers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    callers.into_iter().map(|(caller, _)| caller.to_owned()).collect()
 }
 
 impl Reading {

@@ -1,5 +1,7 @@
 //! From cause to remedy: which declared knob or which commit, with parameters computed from observation.
 
+use std::collections::BTreeMap;
+
 use super::{Current, Reading};
 use crate::catalogue::{Catalogue, Knob, KnobType};
 use crate::diagnosis::{FaultKind, Term};
@@ -8,22 +10,93 @@ use crate::proposal::{KnobValue, Remedy};
 /// A knob belongs to a plateau when its value is within this share of it.
 const NEAR: f64 = 0.15;
 
+/// A caller waits for a callee at most this many times as long as it takes in calm times.
+const PATIENCE: f64 = 1.25;
+
+/// A remedy, and how clear the choice of it was.
+type Choice = (Remedy, Term);
+
 /// Chooses a remedy that was not tried yet, and says how clear the choice was; `None` when nothing declared fits.
-pub fn bind(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Remedy]) -> Option<(Remedy, Term)> {
-    let untried = |remedy: &Remedy| !tried.iter().any(|other| other.is_same(remedy));
-    match reading.kind {
-        FaultKind::PoolExhausted => larger_pool(reading, rules, current).filter(|(remedy, _)| untried(remedy)),
-        FaultKind::BadChange => revert(reading).filter(|(remedy, _)| untried(remedy)),
+///
+/// What can be computed from observation comes first; then what the owners prepared for this kind of fault, in their order.
+pub fn bind(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Remedy]) -> Option<Choice> {
+    let untried = |(remedy, _): &Choice| !tried.iter().any(|other| other.is_same(remedy));
+    let computed: Vec<Choice> = match reading.kind {
+        FaultKind::PoolExhausted => larger_pool(reading, rules, current).into_iter().collect(),
+        FaultKind::BadChange => revert(reading).into_iter().collect(),
+        FaultKind::DependencyTimeout => protection(reading, rules, current),
         FaultKind::SlowQuery
-        | FaultKind::DependencyTimeout
         | FaultKind::MemoryLeak
         | FaultKind::RetryStorm
         | FaultKind::CpuSaturation
         | FaultKind::NetworkDelay
         | FaultKind::CrashLoop
         | FaultKind::ErrorBurst
-        | FaultKind::Unknown => None,
+        | FaultKind::Unknown => Vec::new(),
+    };
+    computed.into_iter().chain(prepared(reading, rules, current)).find(untried)
+}
+
+/// What the owners of the origin prepared for this kind of fault: patches, and switches that are not thrown yet.
+fn prepared(reading: &Reading, rules: &Catalogue, current: &Current) -> Vec<Choice> {
+    let Some(service) = rules.services.get(&reading.service) else { return Vec::new() };
+    let name = || reading.service.clone();
+    let patches = service.patches.iter().filter(|patch| patch.remedies.contains(&reading.kind));
+    let patches = patches.map(|patch| Remedy::ApplyPatch { service: name(), patch: patch.name.clone() });
+    let knobs = service.knobs.iter().filter(|knob| knob.remedies.contains(&reading.kind));
+    let switches = knobs.filter_map(|knob| {
+        let value = thrown(knob, current.0.get(&(name(), knob.name.clone()))?)?;
+        Some(Remedy::turn(name(), knob.name.clone(), value))
+    });
+    let term = |remedy: Remedy| {
+        let why = format!("prepared by its owners for {}", reading.kind.as_str());
+        (remedy, Term { name: "prepared".into(), value: 1.0, why })
+    };
+    patches.chain(switches).map(term).collect()
+}
+
+/// The protective position of a switch; `None` when it is no switch, or is there already.
+fn thrown(knob: &Knob, present: &KnobValue) -> Option<KnobValue> {
+    let protective = match knob.kind {
+        KnobType::Bool => KnobValue::Bool(true),
+        KnobType::Enum => KnobValue::Text(knob.values.last()?.clone()),
+        KnobType::Int | KnobType::Duration => return None,
+    };
+    (protective != *present).then_some(protective)
+}
+
+/// What the origin and those who call it can do about its slowness: wait less, stop asking, answer without it. Knobs in one
+/// section of one file configure one thing, and are turned together.
+fn protection(reading: &Reading, rules: &Catalogue, current: &Current) -> Vec<Choice> {
+    let places = std::iter::once(&reading.service).chain(&reading.callers);
+    places.flat_map(|service| protections(reading, service, rules, current)).collect()
+}
+
+fn protections(reading: &Reading, service: &str, rules: &Catalogue, current: &Current) -> Vec<Choice> {
+    let knobs = rules.services.get(service).map(|rules| rules.knobs.as_slice()).unwrap_or_default();
+    let mut sections: BTreeMap<(&str, &str), BTreeMap<String, KnobValue>> = BTreeMap::new();
+    for knob in knobs.iter().filter(|knob| knob.remedies.contains(&reading.kind)) {
+        let present = current.0.get(&(service.to_owned(), knob.name.clone()));
+        if let Some(value) =
+            present.and_then(|present| shorter(reading, knob, present).or_else(|| thrown(knob, present)))
+        {
+            let section = knob.path.split('.').next().unwrap_or_default();
+            sections.entry((&knob.file, section)).or_default().insert(knob.name.clone(), value);
+        }
     }
+    let calm = reading.calm_ms.unwrap_or_default();
+    let choice = |parameters: BTreeMap<String, KnobValue>| {
+        let why = format!("{} knob(s) of one section; the callee takes {calm:.0} ms in calm times", parameters.len());
+        let remedy = Remedy::TurnKnob { service: service.to_owned(), parameters };
+        (remedy, Term { name: "protection".into(), value: 1.0, why })
+    };
+    sections.into_values().map(choice).collect()
+}
+
+/// A time-out just above what the callee takes in calm times; `None` when the knob is no time-out or is that short already.
+fn shorter(reading: &Reading, knob: &Knob, present: &KnobValue) -> Option<KnobValue> {
+    let wanted = knob.at_least(reading.calm_ms? * PATIENCE).filter(|_| knob.kind == KnobType::Duration)?;
+    (wanted < present.duration_ms()?).then(|| KnobValue::of_ms(wanted))
 }
 
 /// Servers for an offered load, by square-root staffing (Halfin and Whitt 1981): load plus twice its square root.
@@ -31,12 +104,12 @@ pub fn staffing(load: f64) -> f64 {
     load + 2.0 * load.sqrt()
 }
 
-fn larger_pool(reading: &Reading, rules: &Catalogue, current: &Current) -> Option<(Remedy, Term)> {
+fn larger_pool(reading: &Reading, rules: &Catalogue, current: &Current) -> Option<Choice> {
     let service = rules.services.get(&reading.service)?;
     let plateau = reading.measured.plateau?;
     let value_of = |knob: &Knob| match current.0.get(&(reading.service.clone(), knob.name.clone()))? {
         KnobValue::Int(value) => Some(*value),
-        KnobValue::Bool(_) => None,
+        KnobValue::Bool(_) | KnobValue::Text(_) => None,
     };
     let declared = service
         .knobs
@@ -52,12 +125,11 @@ fn larger_pool(reading: &Reading, rules: &Catalogue, current: &Current) -> Optio
     }
     let equals = near.iter().filter(|other| distance(other) - distance(knob) < 0.01).count();
     let why = format!("{equals} knob(s) stand at the plateau of {plateau:.0}");
-    let remedy =
-        Remedy::TurnKnob { service: reading.service.clone(), knob: knob.name.clone(), value: KnobValue::Int(value) };
+    let remedy = Remedy::turn(reading.service.clone(), knob.name.clone(), KnobValue::Int(value));
     Some((remedy, Term { name: "knob".into(), value: 1.0 / equals as f64, why }))
 }
 
-fn revert(reading: &Reading) -> Option<(Remedy, Term)> {
+fn revert(reading: &Reading) -> Option<Choice> {
     let commits = &reading.guilty.as_ref()?.commits;
     let commit = commits.first()?.clone();
     let why = format!("{} commit(s) came with the revision and touch the service's sources", commits.len());

@@ -1,6 +1,6 @@
 //! What the origin took in: one request a row, with what it waited for and when it worked.
 
-use super::forest::Forest;
+use super::forest::{Forest, MS};
 use super::origin::Origin;
 
 /// Another operation of the origin's service shares its fault when at least this share of its requests is bad.
@@ -65,4 +65,12 @@ fn request<'a>(forest: &Forest<'a>, index: usize) -> Request<'a> {
         failed: span.failed,
         revision: &span.revision,
     }
+}
+
+/// What requests take in calm times, 99th percentile, milliseconds.
+pub fn calm_ms(requests: &[Request<'_>], onset_ns: u64) -> Option<f64> {
+    let calm = requests.iter().filter(|request| request.end < onset_ns && !request.bad);
+    let mut lasted: Vec<u64> = calm.map(|request| request.end.saturating_sub(request.start)).collect();
+    lasted.sort_unstable();
+    lasted.get(lasted.len() * 99 / 100).map(|lasted| *lasted as f64 / MS as f64)
 }

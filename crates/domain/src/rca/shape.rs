@@ -5,7 +5,7 @@ use super::change::Guilty;
 use super::forest::{Forest, MS};
 use super::measure::{Sizes, measure};
 use super::origin::Origin;
-use super::requests::Request;
+use super::requests::{Request, calm_ms};
 use super::walk::How;
 use crate::diagnosis::{FaultKind, Measured, Term};
 
@@ -65,10 +65,8 @@ pub fn recognise(seen: &Seen<'_, '_>) -> Shape {
 /// what began within a usual request's time of it is half of the old behaviour, and counts only where there is little else.
 fn bad<'r>(seen: &Seen<'_, 'r>) -> Vec<&'r Request<'r>> {
     let onset = seen.forest.onset_ns;
-    let calm = seen.requests.iter().filter(|request| request.end < onset && !request.bad);
-    let mut lasted: Vec<u64> = calm.map(|request| request.end.saturating_sub(request.start)).collect();
-    lasted.sort_unstable();
-    let usual = lasted.get(lasted.len() * 99 / 100).copied().unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration of the past, in range")]
+    let usual = calm_ms(seen.requests, onset).map_or(0, |ms| (ms * MS as f64) as u64);
     let from = |start: u64| seen.requests.iter().filter(move |request| request.bad && request.start >= start).collect();
     let settled: Vec<&Request<'_>> = from(onset.saturating_add(usual));
     if settled.len() >= ENOUGH_SETTLED { settled } else { from(onset) }

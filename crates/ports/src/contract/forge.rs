@@ -110,7 +110,7 @@ impl Case {
 
 fn proposal(base: &Sha, changes: &[FileChange], digest: sre_space_domain::ids::Digest) -> Proposal {
     Proposal {
-        remedy: Remedy::TurnKnob { service: "app".to_owned(), knob: "pool".to_owned(), value: KnobValue::Int(100) },
+        remedy: Remedy::turn("app", "pool", KnobValue::Int(100)),
         trust: 1.0,
         base: base.clone(),
         files: changes.iter().map(|change| change.path.clone()).collect(),

@@ -101,6 +101,11 @@ impl Repository for LocalForge {
         self.read(move |git| read::file(git, &at, &path)).await
     }
 
+    async fn list(&self, at: &Sha, folder: &str) -> Result<Vec<String>, ForgeError> {
+        let (at, folder) = (at.clone(), folder.to_owned());
+        self.read(move |git| read::list(git, &at, &folder)).await
+    }
+
     async fn log(&self, limit: usize) -> Result<Vec<CommitInfo>, ForgeError> {
         self.read(move |git| read::log(git, limit)).await
     }

@@ -38,6 +38,19 @@ pub(super) fn file(git: &Git, at: &Sha, path: &str) -> Result<String, Trouble> {
     text(&git.repo.find_blob(entry.id())?, path)
 }
 
+pub(super) fn list(git: &Git, at: &Sha, folder: &str) -> Result<Vec<String>, Trouble> {
+    let root = git.commit(at)?.tree()?;
+    let tree = if folder.is_empty() {
+        Some(root)
+    } else {
+        let entry = root.get_path(Path::new(folder)).ok();
+        entry.and_then(|entry| git.repo.find_tree(entry.id()).ok())
+    };
+    let is_file = |entry: &git2::TreeEntry<'_>| entry.kind() == Some(git2::ObjectType::Blob);
+    let name = |entry: git2::TreeEntry<'_>| entry.name().ok().map(str::to_owned);
+    Ok(tree.iter().flat_map(Tree::iter).filter(is_file).filter_map(name).collect())
+}
+
 pub(super) fn log(git: &Git, limit: usize) -> Result<Vec<CommitInfo>, Trouble> {
     let mut next = (limit > 0).then(|| git.main()).transpose()?;
     let mut line = Vec::new();

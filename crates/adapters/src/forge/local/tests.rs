@@ -123,7 +123,7 @@ fn incident(name: &str) -> IncidentId {
 
 fn proposal(base: &Sha, digest: Digest) -> Proposal {
     Proposal {
-        remedy: Remedy::TurnKnob { service: "app".to_owned(), knob: "pool".to_owned(), value: KnobValue::Int(100) },
+        remedy: Remedy::turn("app", "pool", KnobValue::Int(100)),
         trust: 1.0,
         base: base.clone(),
         files: vec![],

@@ -94,6 +94,7 @@ fn what_nothing_permits_is_denied_with_what_would_be_needed() {
     let ruling = shipped().rule(Action::Propose, &Question { confidence_e9: 0, ..question() });
     let expected = "no rule permits to propose this turn-knob of quote-engine; needed is one of: \
         propose-turn-knob (a declared setting inside its bounds, and a diagnosis strictly above the confidence threshold); \
+        propose-apply-patch (a change the owners prepared, and a diagnosis strictly above the confidence threshold); \
         propose-revert (the undoing of one commit in the declared sources, and a diagnosis strictly above the confidence \
         threshold)";
     assert_eq!(ruling, Ruling { allowed: false, rules: vec![], reasons: vec![expected.to_owned()] });

@@ -18,6 +18,7 @@ fn knob(name: &str, kinds: &[FaultKind]) -> Knob {
         min: Some(20),
         max: Some(200),
         step: Some(10),
+        values: Vec::new(),
         remedies: kinds.to_vec(),
     }
 }
@@ -48,16 +49,17 @@ fn solve(town: &Town, seed: u64) -> (Diagnosis, Option<Remedy>) {
 }
 
 fn pool(remedy: Option<Remedy>) -> Option<i64> {
-    match remedy? {
-        Remedy::TurnKnob { knob, value: KnobValue::Int(value), .. } if knob == "pool" => Some(value),
-        Remedy::TurnKnob { .. } | Remedy::Revert { .. } => None,
+    let Remedy::TurnKnob { parameters, .. } = remedy? else { return None };
+    match parameters.get("pool") {
+        Some(KnobValue::Int(value)) => Some(*value),
+        Some(_) | None => None,
     }
 }
 
 fn commit(remedy: Option<Remedy>) -> Option<String> {
     match remedy? {
         Remedy::Revert { commit, .. } => Some(commit.0),
-        Remedy::TurnKnob { .. } => None,
+        Remedy::TurnKnob { .. } | Remedy::ApplyPatch { .. } => None,
     }
 }
 
@@ -271,7 +273,7 @@ fn the_same_fault_again_has_the_same_fingerprint() {
 fn what_was_tried_is_not_chosen_again() {
     let reading = read(&Town::default().play(1), &owns).expect("a reading");
     let (rules, current) = rules("engine");
-    let tried = Remedy::TurnKnob { service: "engine".into(), knob: "pool".into(), value: KnobValue::Int(90) };
+    let tried = Remedy::turn("engine", "pool", KnobValue::Int(90));
     assert_eq!(bind(&reading, &rules, &current, &[tried]), None);
     let reading = read(&bad_deploy().play(1), &owns).expect("a reading");
     let tried = Remedy::Revert { service: "engine".into(), commit: Sha("bbbbbbbbbb".into()) };

@@ -118,6 +118,10 @@ impl Repository for RecordingForge {
         self.lock().file(at, path)
     }
 
+    async fn list(&self, at: &Sha, folder: &str) -> Result<Vec<String>, ForgeError> {
+        self.lock().list(at, folder)
+    }
+
     async fn log(&self, limit: usize) -> Result<Vec<CommitInfo>, ForgeError> {
         self.lock().log(limit)
     }

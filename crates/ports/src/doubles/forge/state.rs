@@ -65,6 +65,13 @@ impl State {
         found.ok_or_else(|| ForgeError::Missing(format!("{path} at {at}")))
     }
 
+    pub(super) fn list(&self, at: &Sha, folder: &str) -> Result<Vec<String>, ForgeError> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let files = self.history.node(at)?.files.keys();
+        let inside = files.filter_map(|path| path.strip_prefix(&prefix).filter(|rest| !rest.contains('/')));
+        Ok(inside.map(str::to_owned).collect())
+    }
+
     pub(super) fn log(&self, limit: usize) -> Result<Vec<CommitInfo>, ForgeError> {
         let mut next = Some(self.main()?);
         let mut line = Vec::new();
