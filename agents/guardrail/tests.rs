@@ -116,6 +116,7 @@ fn incident(proposal: Proposal) -> Incident {
         evidence: vec![],
         candidates: vec![],
         measured: Measured::default(),
+        affected: Vec::new(),
     });
     incident.proposal = Some(proposal);
     incident

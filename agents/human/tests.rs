@@ -113,6 +113,7 @@ fn needy(reason: EscalationReason, detail: &str) -> Incident {
         evidence: vec![],
         candidates: vec![],
         measured: Measured::default(),
+        affected: Vec::new(),
     });
     incident.proposal = Some(Proposal {
         remedy: remedy(),

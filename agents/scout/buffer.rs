@@ -1,6 +1,6 @@
 //! The newest spans, compact, kept as possible evidence.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use sre_space_domain::telemetry::{Span, SpanId, SpanKind, SpanView, TraceId};
 
@@ -90,6 +90,14 @@ impl Buffer {
         while self.spans.front().is_some_and(|span| span.received_ms < now_ms - self.longest_ms) {
             self.spans.pop_front();
         }
+    }
+
+    /// Whether requests of an operation pass through a service: spans of both are in one trace.
+    pub fn pass_through(&self, operation: Key, service: Name) -> bool {
+        let of = |wanted: &dyn Fn(&Kept) -> bool| {
+            self.spans.iter().filter(|kept| wanted(kept)).map(|kept| kept.trace_id).collect::<HashSet<_>>()
+        };
+        operation.0 == service || !of(&|kept| kept.key == operation).is_disjoint(&of(&|kept| kept.key.0 == service))
     }
 
     /// The newest `most` spans, oldest first.

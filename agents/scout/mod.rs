@@ -181,6 +181,16 @@ impl Scout {
         }
     }
 
+    /// Forgets suspicions of (service, operation) whose recovery was proven, so that remnants of the old failure are not taken
+    /// for a new one, nor a new one for the old.
+    pub fn settle(&mut self, affected: &[(String, String)]) {
+        for (service, operation) in affected {
+            if let Some(series) = self.key(service, operation).and_then(|key| self.series.get_mut(&key)) {
+                series.settle();
+            }
+        }
+    }
+
     /// What is to be said now, callees before their callers.
     pub fn judge(&mut self, now_ms: i64) -> Vec<Sighting> {
         self.buffer.forget(now_ms);

@@ -4,6 +4,7 @@ use sre_space_domain::evidence::Suspect;
 use sre_space_domain::recovery::{self, Before, Recovery, Seen, Tally};
 
 use super::Scout;
+use super::names::Name;
 
 /// Outcomes of own probes since the new revision settled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,8 +30,10 @@ pub struct Watch {
     pub baseline: f64,
     /// Share of bad requests during the incident.
     pub observed: f64,
-    /// Who was under suspicion before the change.
+    /// Who was under suspicion for this failure before the change, and has to be clear of it.
     pub suspects_before: Vec<Suspect>,
+    /// Who was under suspicion for something else, or is what the change protects from: not judged here.
+    pub apart: Vec<Suspect>,
     /// Time after the first span of the revision that does not count, milliseconds.
     pub settle_ms: i64,
     /// Time after which undecided is INCONCLUSIVE, milliseconds.
@@ -48,33 +51,44 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
         return None;
     }
     let find = |text: &str| scout.names.find(text);
-    let tally = |operation: Option<&str>| match (find(&watch.service), find(&watch.revision)) {
-        (Some(service), Some(revision)) => match operation.map(find) {
-            Some(None) => Tally::default(),
-            Some(name @ Some(_)) => scout.revisions.tally(service, revision, name, counted_from),
-            None => scout.revisions.tally(service, revision, None, counted_from),
-        },
+    let tally = |counts: &dyn Fn(Name) -> bool| match (find(&watch.service), find(&watch.revision)) {
+        (Some(service), Some(revision)) => scout.revisions.tally(service, revision, counts, counted_from),
         (None, _) | (_, None) => Tally::default(),
     };
-    let known = |suspect: &Suspect| {
-        let same = |before: &Suspect| before.service == suspect.service && before.operation == suspect.operation;
-        watch.suspects_before.iter().any(same) || is_watched(watch, suspect)
+    let apart: Vec<Name> = {
+        let here = watch.apart.iter().filter(|suspect| suspect.service == watch.service);
+        here.filter_map(|suspect| find(&suspect.operation)).collect()
     };
-    let suspects = scout.suspects();
+    let of_service = |name: Name| !apart.contains(&name);
+    let of_operation = |name: Name| match &watch.operation {
+        Some(operation) => find(operation) == Some(name),
+        None => of_service(name),
+    };
+    let among = |others: &[Suspect], suspect: &Suspect| {
+        others.iter().any(|other| other.service == suspect.service && other.operation == suspect.operation)
+    };
+    let known = |suspect: &Suspect| among(&watch.suspects_before, suspect) || is_watched(watch, suspect);
+    let suspects: Vec<Suspect> = scout.suspects().into_iter().filter(|suspect| !among(&watch.apart, suspect)).collect();
     let seen = Seen {
-        service: tally(None),
-        operation: tally(watch.operation.as_deref()),
+        service: tally(&of_service),
+        operation: tally(&of_operation),
         probes: Tally { all: watch.probes.good + watch.probes.bad, bad: watch.probes.bad },
         probe_failed_before: watch.probes.failed_before,
         still_suspect: suspects.iter().any(known),
         newly_suspect: suspects
             .iter()
-            .filter(|suspect| !known(suspect))
+            .filter(|suspect| !known(suspect) && passes_through(scout, suspect, &watch.service))
             .map(|suspect| suspect.service.clone())
             .collect(),
         timed_out,
     };
     recovery::judge(&seen, Before { baseline: watch.baseline, observed: watch.observed })
+}
+
+/// What does not pass through the changed service does not fail for the change.
+fn passes_through(scout: &Scout, suspect: &Suspect, service: &str) -> bool {
+    let names = scout.key(&suspect.service, &suspect.operation).zip(scout.names.find(service));
+    names.is_some_and(|(operation, service)| scout.buffer.pass_through(operation, service))
 }
 
 fn is_watched(watch: &Watch, suspect: &Suspect) -> bool {

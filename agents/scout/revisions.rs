@@ -52,11 +52,11 @@ impl Revisions {
         self.services.get(&service)?.back().map(|seen| seen.revision)
     }
 
-    /// Counts since a time: of all operations, or of one.
-    pub fn tally(&self, service: Name, revision: Name, operation: Option<Name>, since_ms: i64) -> Tally {
+    /// Counts since a time, of the operations that count.
+    pub fn tally(&self, service: Name, revision: Name, counts: &dyn Fn(Name) -> bool, since_ms: i64) -> Tally {
         let from = since_ms.div_euclid(1_000) + i64::from(since_ms.rem_euclid(1_000) > 0);
         let Some(seen) = self.find(service, revision) else { return Tally::default() };
-        let operations = seen.operations.iter().filter(|(name, _)| operation.is_none_or(|wanted| wanted == **name));
+        let operations = seen.operations.iter().filter(|(name, _)| counts(**name));
         let seconds = operations.flat_map(|(_, seconds)| seconds).filter(|(second, _)| *second >= from);
         seconds.fold(Tally::default(), |sum, (_, tally)| Tally { all: sum.all + tally.all, bad: sum.bad + tally.bad })
     }

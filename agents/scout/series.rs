@@ -124,6 +124,13 @@ impl Series {
         }
     }
 
+    /// The excursion is over and proven to be: what comes is a new one.
+    pub fn settle(&mut self) {
+        self.cusum = Cusum::default();
+        self.phase = None;
+        self.excursion = Excursion::default();
+    }
+
     /// Another source saw the same failure.
     pub fn corroborated(&mut self, source: Name) {
         self.excursion.add_source(source);

@@ -35,7 +35,7 @@ type Finding = (&'static str, Result<String, String>);
 pub fn doctor(given: &Given) -> Result<u8> {
     let settings = given.settings()?;
     on_runtime(async move {
-        let findings = vec![
+        let findings = [
             ("data directory", data_dir(&settings.data_dir)),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),

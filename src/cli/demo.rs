@@ -21,8 +21,9 @@ const BASELINE_PATIENCE: Duration = Duration::from_secs(120);
 /// Arguments of `demo`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Break the marketplace by itself: `500` (connection pool) or `bad-deploy` (a pricing rule that fails).
-    #[arg(long, value_name = "TYPE", value_parser = ["500", "bad-deploy"])]
+    /// Break the marketplace by itself: `500` (connection pool), `latency` (a missing index), `dependency` (a provider
+    /// that hangs) or `bad-deploy` (a pricing rule that fails).
+    #[arg(long, value_name = "TYPE", value_parser = ["500", "latency", "dependency", "bad-deploy"])]
     inject: Option<String>,
     /// With --inject: wait until recovery is verified and the lesson stored, print the timeline, exit 0; exit 1 otherwise.
     #[arg(long, requires = "inject")]

@@ -9,19 +9,21 @@ pub mod people;
 mod trust;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use serde_json::json;
 use sre_space_agents::scout::Sighting;
+use sre_space_domain::evidence::Suspect;
 use sre_space_domain::ids::IncidentId;
 use sre_space_domain::incident::{self, Effect, Event, Incident, State, Step};
 use sre_space_domain::journal::{Agent, Draft, Phase};
 use sre_space_domain::recovery::Outcome;
-use sre_space_domain::signal::Signal;
+use sre_space_domain::signal::{Certainty, Signal};
 use sre_space_ports::bus::Topic;
 use sre_space_ports::store::{OutcomeRow, Record, StoreError, Write};
 use tokio::sync::mpsc;
@@ -31,6 +33,9 @@ use tracing::error;
 pub use self::context::Context;
 use self::people::Asked;
 
+/// How often suspicions are looked at that nobody has taken up.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 type Answer = BoxFuture<'static, (IncidentId, Event)>;
 
 /// The loop over all incidents of this server.
@@ -38,12 +43,15 @@ pub struct Orchestrator {
     context: Arc<Context>,
     incidents: BTreeMap<IncidentId, Incident>,
     under_way: FuturesUnordered<Answer>,
+    /// Suspicions that were dropped unconfirmed and have not gone away: they are not opened again until they do.
+    dropped: BTreeSet<(String, String)>,
 }
 
 impl Orchestrator {
     /// Takes up every incident where the journal left it.
     pub async fn resume(context: Arc<Context>) -> Result<Self, StoreError> {
-        let mut this = Self { context, incidents: BTreeMap::new(), under_way: FuturesUnordered::new() };
+        let mut this =
+            Self { context, incidents: BTreeMap::new(), under_way: FuturesUnordered::new(), dropped: BTreeSet::new() };
         for Record { incident, pending } in this.context.parts.store.unfinished().await? {
             if let Some(effect) = pending {
                 this.begin(&incident, effect);
@@ -60,6 +68,7 @@ impl Orchestrator {
         mut decisions: mpsc::Receiver<Asked>,
         stop: CancellationToken,
     ) {
+        let mut again = tokio::time::interval(LOOK_AGAIN);
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => return,
@@ -68,6 +77,7 @@ impl Orchestrator {
                     Ok(())
                 }
                 Some(sighting) = sightings.recv() => self.sighted(sighting).await,
+                _ = again.tick() => self.look_again().await,
                 Some((id, event)) = self.under_way.next() => self.happened(id, event).await,
             };
             if let Err(error) = done {
@@ -81,7 +91,7 @@ impl Orchestrator {
         match sighting {
             Sighting::Suspected(signal) => {
                 self.context.announce(&signal).await;
-                if self.is_claimed(&signal) { Ok(()) } else { self.open(signal).await }
+                if self.is_claimed(&signal.service, &signal.operation) { Ok(()) } else { self.open(signal).await }
             }
             Sighting::Confirmed(signal) => {
                 self.context.announce(&signal).await;
@@ -96,15 +106,46 @@ impl Orchestrator {
     }
 
     /// Whether an open incident, or a person, already has this failure.
-    fn is_claimed(&self, signal: &Signal) -> bool {
+    /// What an incident is about is known once it has a diagnosis; until then it may be anything on its call paths.
+    fn is_claimed(&self, service: &str, operation: &str) -> bool {
         let scout = self.context.scout();
-        self.incidents.values().any(|incident| scout.related(&incident.service, &signal.service))
+        self.incidents.values().any(|incident| match affected(incident) {
+            [] => scout.related(&incident.service, service),
+            known => is_among(known, service, operation),
+        })
     }
 
+    /// Suspicions that came while something else claimed them, and confirmations of those opened late.
+    async fn look_again(&mut self) -> Result<(), StoreError> {
+        let now_ms = self.context.now_ms();
+        let suspects = { self.context.scout().suspects() };
+        self.dropped.retain(|(service, operation)| {
+            suspects.iter().any(|suspect| suspect.service == *service && suspect.operation == *operation)
+        });
+        for Suspect { service, operation, .. } in suspects {
+            let Some(signal) = ({ self.context.scout().signal(&service, &operation, now_ms) }) else { continue };
+            let is_new = !self.is_claimed(&service, &operation) && !self.dropped.contains(&(service, operation));
+            let is_confirmed = signal.certainty == Certainty::Confirmed;
+            if is_new {
+                self.open(signal.clone()).await?;
+            }
+            if is_confirmed && let Some(id) = self.detected_near(&signal) {
+                self.happened(id, Event::Confirmed(signal)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The incident that a confirmation is for: the one of that very operation, or one on its call paths, unless another
+    /// incident is known to be about it.
     fn detected_near(&self, signal: &Signal) -> Option<IncidentId> {
         let scout = self.context.scout();
-        let mut detected = self.incidents.values().filter(|incident| incident.state == State::Detected);
-        detected.find(|incident| scout.related(&incident.service, &signal.service)).map(|incident| incident.id.clone())
+        let (service, operation) = (&signal.service, &signal.operation);
+        let detected = || self.incidents.values().filter(|incident| incident.state == State::Detected);
+        let exact = detected().find(|incident| incident.service == *service && incident.operation == *operation);
+        let is_known = self.incidents.values().any(|incident| is_among(affected(incident), service, operation));
+        let related = || detected().find(|incident| !is_known && scout.related(&incident.service, service));
+        exact.or_else(related).map(|incident| incident.id.clone())
     }
 
     /// Journal rule 1: the incident exists before anything is done about it.
@@ -137,9 +178,13 @@ impl Orchestrator {
         let Some(incident) = self.incidents.get(&id).cloned() else { return Ok(()) };
         let now = self.context.now();
         let outcome = outcome_of(&incident, &event);
+        let is_proven = matches!(event, Event::Held);
         let Step { incident, effect, notes } = incident::step(incident, event, &self.context.rules, now);
         if notes.is_empty() {
             return Ok(());
+        }
+        if let (true, Some(found)) = (is_proven, &incident.diagnosis) {
+            self.context.scout().settle(&found.affected);
         }
         let row = |note: incident::Note| Draft {
             at: now,
@@ -165,6 +210,9 @@ impl Orchestrator {
         let entries = self.context.parts.store.commit(Write { record: Some(record.clone()), rows, outcome }).await?;
         self.context.feed.show(&entries);
         self.context.publish(Topic::Incidents, incident.id.as_str(), &json!({"schema": 1, "incident": incident})).await;
+        if incident.state == State::Suppressed {
+            self.dropped.insert((incident.service.clone(), incident.operation.clone()));
+        }
         if record.is_unfinished() {
             self.incidents.insert(incident.id.clone(), incident.clone());
         } else {
@@ -184,6 +232,15 @@ impl Orchestrator {
             (incident.id, event)
         }));
     }
+}
+
+/// What an incident is known to be about.
+fn affected(incident: &Incident) -> &[(String, String)] {
+    incident.diagnosis.as_ref().map(|diagnosis| diagnosis.affected.as_slice()).unwrap_or_default()
+}
+
+fn is_among(affected: &[(String, String)], service: &str, operation: &str) -> bool {
+    affected.iter().any(|(its, also)| its == service && also == operation)
 }
 
 /// What an event says about the remedy in hand, for its record.

@@ -2,6 +2,7 @@
 
 use sre_space_agents::scout::{ProbeTally, Watch};
 use sre_space_domain::catalogue::{Catalogue, Verify};
+use sre_space_domain::evidence::Suspect;
 use sre_space_domain::incident::{Event, Incident, State};
 use sre_space_domain::recovery::{Outcome, Recovery};
 use sre_space_ports::store::Filter;
@@ -175,6 +176,12 @@ pub async fn recheck(context: &Context, incident: &Incident) -> Fallible<Event> 
 fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
     let now_ms = context.now_ms();
     let scout = context.scout();
+    let changed_elsewhere = incident.service != deployed.service;
+    // What fails by itself, and is only protected from, may go on failing; what was suspect for another reason as well.
+    let is_apart = |suspect: &Suspect| {
+        (changed_elsewhere && suspect.service == incident.service) || !is_affected(incident, suspect)
+    };
+    let (apart, suspects_before) = scout.suspects().into_iter().partition(is_apart);
     let seconds = |s: u64| i64::try_from(s).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
     Watch {
         service: deployed.service.clone(),
@@ -182,7 +189,8 @@ fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
         revision: deployed.revision.clone(),
         baseline: incident.signal.baseline,
         observed: incident.signal.observed,
-        suspects_before: scout.evidence(&incident.signal, now_ms).suspects,
+        suspects_before,
+        apart,
         settle_ms: seconds(deployed.rules.settle_s),
         timeout_ms: seconds(deployed.rules.timeout_s),
         since_ms: scout.revision_seen(&deployed.service, &deployed.revision).unwrap_or(now_ms),
@@ -194,6 +202,13 @@ fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
     }
 }
 
+/// Whether a suspect's requests are among those the incident is about; all are while nothing is known of them.
+pub fn is_affected(incident: &Incident, suspect: &Suspect) -> bool {
+    let affected = incident.diagnosis.as_ref().map(|diagnosis| diagnosis.affected.as_slice()).unwrap_or_default();
+    let same = |(service, operation): &(String, String)| *service == suspect.service && *operation == suspect.operation;
+    affected.is_empty() || affected.iter().any(same)
+}
+
 /// Watches whether the recovery holds for the owners' provisional time.
 pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
     let Deployed { service, provisional, .. } = deployed(context, incident).await?;
@@ -202,7 +217,9 @@ pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
     while Instant::now() < deadline {
         look.tick().await;
         let now_ms = context.now_ms();
-        let again = { context.scout().suspects() }.into_iter().find(|suspect| suspect.service == service);
+        let again = { context.scout().suspects() }
+            .into_iter()
+            .find(|suspect| suspect.service == service && is_affected(incident, suspect));
         let signal = again.and_then(|suspect| context.scout().signal(&service, &suspect.operation, now_ms));
         if let Some(signal) = signal {
             return Ok(Event::Relapsed(Recovery {

@@ -81,6 +81,54 @@ async fn a_bad_deploy_is_reverted_though_a_harmless_commit_came_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_index_is_added_by_the_owners_own_patch() {
+    let stage = Stage::set(Setup { alone: true, ..small() }).await;
+    stage.inject("latency").await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
+    assert_eq!((text(&incident, "/service"), text(&incident, "/diagnosis/kind")), ("marketplace-web", "slow-query"));
+    assert_eq!(text(&incident, "/remedy/patch"), "add-history-index");
+    assert!(stage.file("migrations/0004_history_index.sql").contains(text(&incident, "/id")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_hangs_is_waited_for_less_asked_less_and_done_without() {
+    let stage = Stage::set(small()).await;
+    stage.inject("dependency").await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
+    assert_eq!(text(&incident, "/diagnosis/kind"), "dependency-timeout");
+    assert_eq!(text(&incident, "/diagnosis/service"), "rating-provider");
+    assert_eq!(text(&incident, "/remedy/service"), "quote-engine");
+    let settings = stage.file("config/quote-engine.yaml");
+    for line in ["timeout: 650ms ", "breaker: true ", "fallback: standard ", "pool_size: 20 "] {
+        assert!(settings.contains(line), "{line} in {settings}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_index_heals_at_once_with_each_of_the_others() {
+    for other in ["500", "dependency", "bad-deploy"] {
+        let stage = Stage::set(Setup { alone: true, ..small() }).await;
+        stage.inject("latency").await;
+        stage.inject(other).await;
+        let both = stage.incidents_ended(2, PATIENCE).await;
+        let mut kinds: Vec<&str> = both.iter().map(|incident| text(incident, "/diagnosis/kind")).collect();
+        kinds.sort_unstable();
+        let cause = match other {
+            "500" => "pool-exhausted",
+            "dependency" => "dependency-timeout",
+            _ => "bad-change",
+        };
+        let mut expected = vec![cause, "slow-query"];
+        expected.sort_unstable();
+        assert_eq!(kinds, expected, "{other}: {both:#?}");
+        let resolved = |incident: &&Value| text(incident, "/state") == "resolved";
+        assert_eq!(both.iter().filter(resolved).count(), 2, "{other}: {both:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_and_messages_do_not_matter() {
     for kind in ["500", "bad-deploy"] {
         let disguise = Disguise { words: Some(11), lost: 0.0 };

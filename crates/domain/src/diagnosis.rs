@@ -176,4 +176,7 @@ pub struct Diagnosis {
     pub candidates: Vec<Candidate>,
     /// What was measured on the way.
     pub measured: Measured,
+    /// Operations that requests with this failure go bad in, as (service, operation).
+    #[serde(default)]
+    pub affected: Vec<(String, String)>,
 }

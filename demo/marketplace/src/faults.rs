@@ -15,10 +15,14 @@ use crate::seed;
 pub const HOLD_CONNECTION: &str = "500";
 /// A pull request with a rule that fails for some customers is merged.
 pub const BAD_DEPLOY: &str = "bad-deploy";
+/// The history has grown, and looking into it reads all of it.
+pub const LATENCY: &str = "latency";
+/// The rating provider takes requests and never answers.
+pub const DEPENDENCY: &str = "dependency";
 /// As `500`, and the configured pool size is ignored: no larger value helps.
 pub const STUCK_POOL: &str = "stuck-pool";
 /// Types that users are told of.
-pub const TYPES: [&str; 2] = [HOLD_CONNECTION, BAD_DEPLOY];
+pub const TYPES: [&str; 4] = [HOLD_CONNECTION, LATENCY, DEPENDENCY, BAD_DEPLOY];
 
 const FILE: &str = "faults.json";
 const RULE: &str = "rules/pricing.rhai";
@@ -37,7 +41,7 @@ fn write(data: &Path, active: &BTreeSet<String>) -> Result<()> {
 /// Switches a fault on; `false` when there is no such type.
 pub fn inject(data: &Path, repo: &Path, kind: &str) -> Result<bool> {
     match kind {
-        HOLD_CONNECTION | STUCK_POOL => {
+        HOLD_CONNECTION | STUCK_POOL | LATENCY | DEPENDENCY => {
             let mut on = active(data);
             on.insert(kind.to_owned());
             write(data, &on)?;
@@ -65,10 +69,11 @@ pub fn resolve(data: &Path, repo: &Path) -> Result<Option<Oid>> {
     let repo = Repository::open_bare(repo)?;
     let head = git::head(&repo).context("the repository is empty")?;
     let differs = |(path, text): &(&str, &str)| git::file(&repo, head, path).ok().as_deref() != Some(text.as_bytes());
-    let edits: Vec<Edit> = seed::baseline()
-        .filter(differs)
-        .map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())))
-        .collect();
+    let restored =
+        seed::baseline().filter(differs).map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())));
+    let later = git::changed(&repo, None, head)?.into_iter().filter(|path| path.starts_with("migrations/"));
+    let removed = later.filter(|path| !seed::has_migration(path)).map(|path| (path, None));
+    let edits: Vec<Edit> = restored.chain(removed).collect();
     if edits.is_empty() {
         return Ok(None);
     }

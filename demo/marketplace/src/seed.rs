@@ -9,7 +9,7 @@ use crate::platform::Platform;
 const RULES: &str = ".sre-space.yaml";
 
 /// Files of the first commit.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("README.md", include_str!("../seed/README.md")),
     ("deploy.yaml", include_str!("../seed/deploy.yaml")),
     ("config/marketplace-web.yaml", include_str!("../seed/config/marketplace-web.yaml")),
@@ -18,6 +18,8 @@ const FILES: [(&str, &str); 8] = [
     ("rules/pricing.rhai", include_str!("../seed/rules/pricing.rhai")),
     ("migrations/0001_init.sql", include_str!("../seed/migrations/0001_init.sql")),
     ("migrations/0002_customers.sql", include_str!("../seed/migrations/0002_customers.sql")),
+    ("migrations/0003_history.sql", include_str!("../seed/migrations/0003_history.sql")),
+    ("patches/history-index.sql", include_str!("../seed/patches/history-index.sql")),
 ];
 
 /// Creates and fills the repository when it is not there; tells it the present ports when they changed.
@@ -47,6 +49,11 @@ pub fn ensure(platform: &Platform) -> Result<()> {
 /// Files that `/demo/resolve` restores, with their first contents.
 pub fn baseline() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.into_iter().filter(|(path, _)| path.starts_with("config/") || path.starts_with("rules/"))
+}
+
+/// Whether a migration is one of the first commit's.
+pub fn has_migration(path: &str) -> bool {
+    FILES.iter().any(|(file, _)| *file == path)
 }
 
 fn rules(platform: &Platform) -> String {

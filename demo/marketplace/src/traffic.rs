@@ -16,6 +16,8 @@ use crate::platform::Platform;
 const MOST_IN_FLIGHT: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_millis(800);
+/// Time between two looks into a history, on average.
+const HISTORY_EVERY: Duration = Duration::from_millis(1_500);
 /// How many customers there are, and how many with a malformed record.
 const CUSTOMERS: u32 = 1_000;
 const DIRTY: u32 = 100;
@@ -42,6 +44,7 @@ async fn ask(platform: &Platform) -> Result<()> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(platform.dir.join("traffic.jsonl"))?;
     tokio::spawn(write_counts(Arc::clone(&counts), log));
     let room = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
+    tokio::spawn(look_back(client.clone(), web.clone(), Arc::clone(&counts)));
     let mut next = tokio::time::Instant::now();
     loop {
         // Evenly spaced with half an interval of jitter: an open loop does not wait for answers.
@@ -58,6 +61,17 @@ async fn ask(platform: &Platform) -> Result<()> {
             one(&client, &url, &counts).await;
             drop(permit);
         });
+    }
+}
+
+/// Now and then a customer looks into their history.
+async fn look_back(client: reqwest::Client, web: String, counts: Arc<Counts>) {
+    loop {
+        tokio::time::sleep(HISTORY_EVERY.mul_f64(0.5 + rand::random::<f64>())).await;
+        counts.sent.fetch_add(1, Ordering::Relaxed);
+        let (client, counts) = (client.clone(), Arc::clone(&counts));
+        let url = format!("{web}/history?user_id={}", customer(0.0));
+        tokio::spawn(async move { one(&client, &url, &counts).await });
     }
 }
 

@@ -20,7 +20,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 
 /// Two cores carry this many small marketplaces at a time.
-static STAGES: Semaphore = Semaphore::const_new(3);
+const AT_ONCE: u32 = 3;
+static STAGES: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
 /// How a play is set up.
 pub struct Setup {
@@ -34,6 +35,8 @@ pub struct Setup {
     pub edit_rules: fn(String) -> String,
     /// What stands between the services and the control plane.
     pub disguise: Option<disguise::Disguise>,
+    /// Whether the play needs the machine for itself.
+    pub alone: bool,
     /// The product's program.
     pub binary: &'static str,
     /// Program and arguments of the control plane.
@@ -49,6 +52,7 @@ impl Setup {
             extra_policy: None,
             edit_rules: |text| text,
             disguise: None,
+            alone: false,
             binary,
             control: product(binary),
         }
@@ -79,7 +83,7 @@ pub struct Stage {
 impl Stage {
     /// Starts both planes and waits for healthy traffic that Scout has seen.
     pub async fn set(setup: Setup) -> Self {
-        let room = STAGES.acquire().await.expect("room");
+        let room = STAGES.acquire_many(if setup.alone { AT_ONCE } else { 1 }).await.expect("room");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (api, grpc) = (free_port(), free_port());
         let entrance = match setup.disguise.clone() {
@@ -159,6 +163,19 @@ impl Stage {
             let incident = self.get(&format!("/api/v1/incidents/{id}")).await?;
             let state = incident.get("state")?.as_str()?;
             states.contains(&state).then(|| incident.clone())
+        })
+        .await
+    }
+
+    /// Waits until there are so many incidents and all of them have ended; suspicions that faded do not count.
+    pub async fn incidents_ended(&self, count: usize, patience: Duration) -> Vec<Value> {
+        self.until(&format!("{count} incidents that ended"), patience, async || {
+            let mut incidents = self.get("/api/v1/incidents").await?.as_array()?.clone();
+            incidents.retain(|incident| incident["state"] != "suppressed");
+            let ended = |incident: &Value| {
+                ["resolved", "escalated", "awaiting_human"].iter().any(|end| incident["state"] == *end)
+            };
+            (incidents.len() >= count && incidents.iter().all(ended)).then_some(incidents)
         })
         .await
     }

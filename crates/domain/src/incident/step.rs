@@ -42,7 +42,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Held | Event::Relapsed(_) | Event::Remembered | Event::TicketClosed => state == State::Learning,
         Event::Decided(_) => state == State::AwaitingHuman,
         Event::Paged => matches!(state, State::AwaitingHuman | State::Escalated),
-        Event::Calmed => state == State::Escalated,
+        Event::Calmed => matches!(state, State::Escalated | State::Resolved),
         Event::Failed(_) | Event::Forbidden => state.is_active(),
     }
 }
@@ -181,7 +181,9 @@ impl Machine<'_> {
         let seconds = self.now.duration_since(self.incident.opened_at).as_secs();
         let text = format!("resolved after {seconds} s");
         let note = tell(Agent::System, Phase::Verify, &text, json!({"seconds": seconds}));
-        self.end(State::Resolved, None, note)
+        // What was only protected from goes on failing, and is no news until it has been well in between.
+        let elsewhere = self.incident.remedy.as_ref().is_some_and(|remedy| remedy.service() != self.incident.service);
+        self.end(State::Resolved, elsewhere.then_some(Effect::AwaitCalm), note)
     }
 
     /// What was handed over for good stays claimed until it is seen healthy, so that it does not open a second incident.
@@ -219,7 +221,7 @@ impl Machine<'_> {
     }
 
     fn calmed(self) -> Step {
-        let text = "the service is seen healthy again; the ticket stays with the person";
+        let text = "the service is seen healthy again";
         self.keep(tell(Agent::Scout, Phase::Verify, text, json!({})))
     }
 

@@ -50,6 +50,7 @@ fn finding(confidence: f64, remedy: Option<Remedy>) -> Finding {
             evidence: vec![],
             candidates: vec![],
             measured: Measured::default(),
+            affected: Vec::new(),
         },
         signature: Signature {
             service: "shop".into(),

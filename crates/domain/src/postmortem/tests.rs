@@ -64,6 +64,7 @@ fn diagnosis() -> Diagnosis {
         }],
         candidates: vec![],
         measured: Measured::default(),
+        affected: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ mod shape;
 mod tests;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -76,6 +76,7 @@ pub struct Reading {
     pub callers: Vec<String>,
     /// What the origin's requests take in calm times, 99th percentile, milliseconds; `None` when none were seen.
     pub calm_ms: Option<f64>,
+    affected: Vec<(String, String)>,
     origin: Origin,
     fit: Term,
     detector: f64,
@@ -84,6 +85,9 @@ pub struct Reading {
 /// Bad traces needed for an answer while the incident is young, and seconds since the onset.
 const ENOUGH_TRACES: usize = 30;
 const YOUNG_S: f64 = 5.0;
+/// Where nearly all traces are bad, fewer show it as well.
+const PLAIN_TRACES: usize = 15;
+const PLAIN_SHARE: f64 = 0.9;
 /// Where traffic is thin, this many must do after this time.
 const FEW_TRACES: usize = 5;
 const OLD_S: f64 = 30.0;
@@ -92,8 +96,9 @@ const OLD_S: f64 = 30.0;
 pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
     let forest = Forest::grow(evidence);
     let age_s = (evidence.taken_ms - evidence.signal.onset_ms) as f64 / 1_000.0;
-    let bad = forest.concerned().filter(|trace| forest.is_bad(trace)).count();
-    let mature = (bad >= ENOUGH_TRACES && age_s >= YOUNG_S) || (bad >= FEW_TRACES && age_s >= OLD_S);
+    let (all, bad) = (forest.concerned().count(), forest.concerned().filter(|trace| forest.is_bad(trace)).count());
+    let is_plain = bad >= PLAIN_TRACES && bad as f64 >= PLAIN_SHARE * all as f64;
+    let mature = ((bad >= ENOUGH_TRACES || is_plain) && age_s >= YOUNG_S) || (bad >= FEW_TRACES && age_s >= OLD_S);
     if !mature {
         return Err(Gap::TooEarly(format!("{bad} bad traces, {age_s:.1} s since the onset")));
     }
@@ -112,11 +117,24 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
         measured,
         guilty,
         callers: callers(&forest, &origin),
+        affected: affected(&forest),
         calm_ms: requests::calm_ms(&requests, forest.onset_ns),
         origin,
         fit,
         detector: evidence.signal.posterior,
     })
+}
+
+/// Where the requests of the bad traces are bad.
+fn affected(forest: &Forest<'_>) -> Vec<(String, String)> {
+    let bad = forest.concerned().filter(|trace| forest.is_bad(trace));
+    let spans = bad.flat_map(|trace| trace.spans.iter().copied());
+    let places: BTreeSet<usize> = spans
+        .filter(|index| forest.bad[*index] && forest.spans[*index].kind.is_entry())
+        .map(|index| forest.places[index])
+        .collect();
+    let name = |place: usize| (forest.names[place].0.to_owned(), forest.names[place].1.to_owned());
+    places.into_iter().map(name).collect()
 }
 
 fn callers(forest: &Forest<'_>, origin: &Origin) -> Vec<String> {
@@ -174,6 +192,7 @@ impl Reading {
             evidence: self.origin.exhibits.iter().map(exhibit).collect(),
             candidates: self.origin.candidates.clone(),
             measured: self.measured.clone(),
+            affected: self.affected.clone(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the three services share: configuration, database, socket, end.
 
+mod history;
 pub mod quote_engine;
+mod rating;
 pub mod rating_provider;
 pub mod web;
 
@@ -87,6 +89,8 @@ pub async fn database(release: &Release, settings: &Database) -> Result<SqlitePo
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
+        // Statements use the indexes there are; none is made up while they run.
+        .pragma("automatic_index", "off")
         .busy_timeout(Duration::from_secs(5));
     let one = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     migrate(&one, &release.release.join("migrations")).await?;

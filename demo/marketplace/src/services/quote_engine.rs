@@ -9,15 +9,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use reqwest::Method;
 use rhai::{AST, Engine, Map, Scope};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqlitePool};
 
-use super::rating_provider::Rating;
+use super::rating::{Provider, Settings};
 use super::{Database, Release, Service};
-use crate::http::{Answer, Failure, call};
+use crate::http::{Answer, Failure};
 use crate::{faults, telemetry};
 
 /// Year that ages are counted to.
@@ -28,6 +27,7 @@ const STUCK_AT: u32 = 20;
 #[derive(Deserialize)]
 struct Config {
     database: Database,
+    rating: Settings,
 }
 
 struct Pricing {
@@ -37,8 +37,7 @@ struct Pricing {
 
 struct Desk {
     pool: SqlitePool,
-    client: reqwest::Client,
-    rating_url: String,
+    provider: Provider,
     pricing: Pricing,
     data: PathBuf,
     holds_connection: AtomicBool,
@@ -68,14 +67,16 @@ struct Customer {
 
 /// Builds the service.
 pub async fn start(release: Release) -> Result<Service> {
-    let Config { mut database } = release.config("quote-engine.yaml")?;
+    let Config { mut database, rating } = release.config("quote-engine.yaml")?;
     if faults::active(&release.data).contains(faults::STUCK_POOL) {
         database.pool_size = STUCK_AT;
     }
     let desk = Arc::new(Desk {
         pool: super::database(&release, &database).await?,
-        client: super::client()?,
-        rating_url: std::env::var("RATING_PROVIDER_URL").context("RATING_PROVIDER_URL is not set")?,
+        provider: Provider::new(
+            rating,
+            std::env::var("RATING_PROVIDER_URL").context("RATING_PROVIDER_URL is not set")?,
+        )?,
         pricing: pricing(&release)?,
         holds_connection: AtomicBool::new(holds_connection(&release.data)),
         data: release.data,
@@ -108,8 +109,7 @@ async fn price(State(desk): State<Arc<Desk>>, Json(asked): Json<Asked>) -> Answe
     let customer = customer(&mut connection, &asked.user_id).await?;
     // The connection goes back before the slow call, unless the defect keeps it.
     let held = desk.holds_connection.load(Ordering::Relaxed).then_some(connection);
-    let url = format!("{}/rate?region={}", desk.rating_url, customer.region);
-    let rating: Rating = call(&desk.client, Method::GET, &url, None::<&()>).await?;
+    let rating = desk.provider.rate(&customer.region).await?;
     let cents = desk.pricing.price(&customer, rating.factor)?;
     let mut connection = match held {
         Some(connection) => connection,

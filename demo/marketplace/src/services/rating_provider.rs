@@ -1,14 +1,19 @@
 //! The rating provider: stands in for a third party that takes its configured time.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use axum::extract::{Query, State};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::{Release, Service};
+use crate::faults;
 
 #[derive(Deserialize)]
 struct Config {
@@ -27,15 +32,40 @@ pub struct Rating {
     pub factor: i64,
 }
 
+struct Desk {
+    service_time: Duration,
+    data: PathBuf,
+    hangs: AtomicBool,
+}
+
 /// Builds the service.
 pub async fn start(release: Release) -> Result<Service> {
     let config: Config = release.config("rating-provider.yaml")?;
-    let traced = Router::new().route("/rate", get(rate)).with_state(Duration::from_millis(config.service_time_ms));
-    Ok(Service { traced, plain: Router::new() })
+    let desk = Arc::new(Desk {
+        service_time: Duration::from_millis(config.service_time_ms),
+        hangs: AtomicBool::new(hangs(&release.data)),
+        data: release.data,
+    });
+    let traced = Router::new().route("/rate", get(rate)).with_state(Arc::clone(&desk));
+    let plain = Router::new().route("/demo/reload", post(reload)).with_state(desk);
+    Ok(Service { traced, plain })
 }
 
-async fn rate(State(service_time): State<Duration>, Query(asked): Query<Asked>) -> Json<Rating> {
-    tokio::time::sleep(service_time).await;
+fn hangs(data: &Path) -> bool {
+    faults::active(data).contains(faults::DEPENDENCY)
+}
+
+async fn reload(State(desk): State<Arc<Desk>>) -> StatusCode {
+    desk.hangs.store(hangs(&desk.data), Ordering::Relaxed);
+    StatusCode::NO_CONTENT
+}
+
+async fn rate(State(desk): State<Arc<Desk>>, Query(asked): Query<Asked>) -> Json<Rating> {
+    if desk.hangs.load(Ordering::Relaxed) {
+        // Until whoever asked gives up.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(desk.service_time).await;
     let factor = match asked.region.as_str() {
         "north" => 110,
         "south" => 95,

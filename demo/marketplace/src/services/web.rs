@@ -10,12 +10,12 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::sqlite::SqlitePool;
 
 use super::quote_engine::{Asked, Quote};
-use super::{Database, Release, Service};
+use super::{Database, Release, Service, history};
 use crate::http::{Answer, Failure, call};
 use crate::{faults, telemetry};
 
@@ -28,6 +28,7 @@ struct Desk {
     pool: SqlitePool,
     client: reqwest::Client,
     engine_url: String,
+    rating_url: String,
     data: PathBuf,
     repo: PathBuf,
 }
@@ -45,10 +46,11 @@ pub async fn start(release: Release) -> Result<Service> {
         pool: super::database(&release, &config.database).await?,
         client: super::client()?,
         engine_url: std::env::var("QUOTE_ENGINE_URL").context("QUOTE_ENGINE_URL is not set")?,
+        rating_url: std::env::var("RATING_PROVIDER_URL").context("RATING_PROVIDER_URL is not set")?,
         repo: std::env::var_os("MARKETPLACE_REPO").map(PathBuf::from).unwrap_or_default(),
         data: release.data,
     });
-    let traced = Router::new().route("/quote", get(quote)).with_state(Arc::clone(&desk));
+    let traced = Router::new().route("/quote", get(quote)).route("/history", get(seen)).with_state(Arc::clone(&desk));
     let plain = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/demo/inject-failure", post(inject))
@@ -67,12 +69,30 @@ async fn quote(State(desk): State<Arc<Desk>>, Query(asked): Query<Asked>) -> Ans
     call(&desk.client, Method::POST, &url, Some(&asked)).await.map(Json)
 }
 
+/// How often others looked at what a customer looked at, since then.
+async fn seen(State(desk): State<Arc<Desk>>, Query(asked): Query<Asked>) -> Answer<Echo> {
+    let count = sqlx::query_scalar(history::QUESTION).bind(&asked.user_id).fetch_one(&desk.pool);
+    let count = telemetry::database(("SELECT", "history"), history::QUESTION, count).await;
+    count.map(|others| Json(Echo { others })).map_err(|error| Failure::internal("sqlx::Error", error))
+}
+
+/// Answer of `/history`.
+#[derive(Serialize)]
+struct Echo {
+    others: i64,
+}
+
 async fn inject(State(desk): State<Arc<Desk>>, Query(injection): Query<Injection>) -> Response {
     let (data, repo, kind) = (desk.data.clone(), desk.repo.clone(), injection.kind.clone());
     let done = tokio::task::spawn_blocking(move || faults::inject(&data, &repo, &kind)).await;
+    if injection.kind == faults::LATENCY
+        && let Err(error) = history::grow(&desk.pool).await
+    {
+        return broken(&error.to_string());
+    }
     match done {
         Ok(Ok(true)) => {
-            desk.tell_engine().await;
+            desk.tell_others().await;
             Json(json!({"injected": injection.kind})).into_response()
         }
         Ok(Ok(false)) => {
@@ -88,7 +108,10 @@ async fn resolve(State(desk): State<Arc<Desk>>) -> Response {
     let (data, repo) = (desk.data.clone(), desk.repo.clone());
     match tokio::task::spawn_blocking(move || faults::resolve(&data, &repo)).await {
         Ok(Ok(merged)) => {
-            desk.tell_engine().await;
+            desk.tell_others().await;
+            if let Err(error) = history::shrink(&desk.pool).await {
+                return broken(&error.to_string());
+            }
             Json(json!({"resolved": true, "merged": merged.map(|merged| merged.to_string())})).into_response()
         }
         Ok(Err(error)) => broken(&error.to_string()),
@@ -105,11 +128,12 @@ fn broken(error: &str) -> Response {
 }
 
 impl Desk {
-    /// The engine reads the switch again. An engine that is down reads it when it starts.
-    async fn tell_engine(&self) {
-        let told = self.client.post(format!("{}/demo/reload", self.engine_url)).send().await;
-        if let Err(error) = told {
-            eprintln!("the quote engine was not told: {error}");
+    /// The other services read the switch again. One that is down reads it when it starts.
+    async fn tell_others(&self) {
+        for url in [&self.engine_url, &self.rating_url] {
+            if let Err(error) = self.client.post(format!("{url}/demo/reload")).send().await {
+                eprintln!("{url} was not told: {error}");
+            }
         }
     }
 }

@@ -1,0 +1,140 @@
+//! Asking the rating provider: how long to wait, when to stop asking, and what to do without an answer.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use axum::http::StatusCode;
+use reqwest::Method;
+use serde::{Deserialize, Deserializer};
+
+use super::rating_provider::Rating;
+use crate::http::{Failure, call};
+
+/// Failures in a row that open the breaker, and how long it stays open before one request tries again.
+const MOST_FAILURES: u32 = 5;
+const OPEN: Duration = Duration::from_secs(2);
+/// Factor of a quote that could not be rated.
+const STANDARD: i64 = 100;
+
+/// `rating:` of the quote engine's configuration.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    #[serde(deserialize_with = "duration")]
+    timeout: Duration,
+    breaker: bool,
+    fallback: Fallback,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Fallback {
+    None,
+    Standard,
+}
+
+/// The provider, as the engine sees it.
+pub struct Provider {
+    settings: Settings,
+    url: String,
+    client: reqwest::Client,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Default)]
+struct Breaker {
+    failures: u32,
+    closed_from: Option<Instant>,
+}
+
+impl Provider {
+    /// The provider at a base URL.
+    pub fn new(settings: Settings, url: String) -> Result<Self> {
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(settings.timeout);
+        Ok(Self { settings, url, client: client.build()?, breaker: Mutex::default() })
+    }
+
+    /// A region's rating, or the fallback where one is configured.
+    pub async fn rate(&self, region: &str) -> Result<Rating, Failure> {
+        let rated = if self.may_ask() { self.ask(region).await } else { Err(open()) };
+        match (rated, self.settings.fallback) {
+            (Err(_), Fallback::Standard) => Ok(Rating { factor: STANDARD }),
+            (rated, Fallback::Standard | Fallback::None) => rated,
+        }
+    }
+
+    async fn ask(&self, region: &str) -> Result<Rating, Failure> {
+        let rated = call(&self.client, Method::GET, &format!("{}/rate?region={region}", self.url), None::<&()>).await;
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        if rated.is_ok() {
+            *breaker = Breaker::default();
+        } else {
+            breaker.failures += 1;
+            if breaker.failures >= MOST_FAILURES {
+                breaker.closed_from = Some(Instant::now() + OPEN);
+            }
+        }
+        rated
+    }
+
+    /// Once the open time is over one request tries; the others wait for how it fares.
+    fn may_ask(&self) -> bool {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        match breaker.closed_from {
+            Some(_) if !self.settings.breaker => true,
+            Some(from) if Instant::now() < from => false,
+            Some(_) => {
+                breaker.closed_from = Some(Instant::now() + OPEN);
+                true
+            }
+            None => true,
+        }
+    }
+}
+
+fn open() -> Failure {
+    Failure { status: StatusCode::BAD_GATEWAY, kind: "BreakerOpen", message: "the rating provider is not asked".into() }
+}
+
+/// `650ms` or `5s`.
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    parsed(&text).map_err(serde::de::Error::custom)
+}
+
+fn parsed(text: &str) -> Result<Duration> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s').with_context(|| format!("{text:?} is no time such as 650ms or 5s"))?, 1_000),
+    };
+    let number: u64 = number.parse().with_context(|| format!("{text:?} is no time such as 650ms or 5s"))?;
+    Ok(Duration::from_millis(number.saturating_mul(unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(parsed("650ms").expect("a time"), Duration::from_millis(650));
+        assert_eq!(parsed("5s").expect("a time"), Duration::from_secs(5));
+        for wrong in ["5", "s", "ms", "-1s", "5 s", "5m"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_the_breaker_opens_and_the_fallback_quotes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let settings = Settings { timeout: Duration::from_millis(20), breaker: true, fallback: Fallback::Standard };
+        let provider = Provider::new(settings, url).expect("a provider");
+        for _ in 0..MOST_FAILURES {
+            assert!(provider.may_ask());
+            assert_eq!(provider.rate("north").await.expect("the fallback").factor, STANDARD);
+        }
+        assert!(!provider.may_ask(), "it is not asked any more");
+        assert_eq!(provider.rate("north").await.expect("the fallback").factor, STANDARD);
+    }
+}
