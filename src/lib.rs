@@ -12,4 +12,5 @@ mod http;
 pub mod ingest;
 pub mod monitor;
 pub mod orchestrator;
+pub mod replay;
 pub mod watch;

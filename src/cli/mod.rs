@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod people;
 mod plane;
+mod replay;
 mod serve;
 mod timeline;
 
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Args),
     /// The control plane alone.
     Serve(serve::Args),
+    /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
+    Replay(replay::Args),
     /// Incidents of a running server.
     Incidents(people::Incidents),
     /// Merge a change that waits for a person; of a merged one whose effect could not be judged: keep it.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),
         Command::Autonomy(args) => with_settings(cli.config, |given| people::autonomy(args, &given)),
         Command::Config { what: ConfigCommand::Check } => with_settings(cli.config, |given| check::config(&given)),
+        Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),

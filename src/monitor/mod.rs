@@ -2,6 +2,7 @@
 
 pub mod feed;
 pub mod guard;
+mod health;
 mod people;
 mod plane;
 mod problem;

@@ -18,6 +18,7 @@ use sre_space_ports::store::{Filter, StoreError};
 
 use super::Desk;
 use super::guard;
+use super::health;
 use super::people;
 use super::problem::Problem;
 
@@ -55,7 +56,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/policies", get(async |State(desk): Shared| Json(json!(desk.policy.rules()))))
         .route("/api/v1/memory/search", get(search))
         .route("/api/git-activity", get(activity))
-        .merge(people::router());
+        .merge(people::router())
+        .merge(health::router());
     if desk.demo.is_some() {
         router = router
             .route("/demo/inject-failure", post(inject))

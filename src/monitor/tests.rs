@@ -156,3 +156,17 @@ async fn the_page_allows_no_script_but_its_own() {
     let policy = answer.headers().get("content-security-policy").and_then(|value| value.to_str().ok());
     assert!(policy.is_some_and(|policy| policy.contains("default-src 'self'") && !policy.contains("unsafe")));
 }
+
+#[tokio::test]
+async fn health_and_metrics_tell_what_is_there() {
+    let server = server().await;
+    server.say(3).await;
+    let (status, health) = server.get("/system/health").await;
+    assert_eq!((status, &health["status"], &health["journal"]["rows"]), (StatusCode::OK, &json!("NOMINAL"), &json!(3)));
+    let request = Request::get("/metrics").body(Body::empty()).expect("a request");
+    let answer = server.router.clone().oneshot(request).await.expect("an answer");
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    assert!(text.contains("# TYPE sre_space_ingest_spans_total counter\n"), "{text}");
+    assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("sre_space_")), "{text}");
+}

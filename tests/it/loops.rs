@@ -8,14 +8,14 @@ use sre_space_stage::disguise::Disguise;
 use sre_space_stage::{Setup, Stage};
 
 /// What a loop may take from the injection to the end, on two busy cores and without optimisation.
-const PATIENCE: Duration = Duration::from_secs(150);
-const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+pub const PATIENCE: Duration = Duration::from_secs(150);
+pub const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
 
-fn small() -> Setup {
+pub fn small() -> Setup {
     Setup::of(env!("CARGO_BIN_EXE_sre-space"))
 }
 
-fn text<'a>(incident: &'a Value, pointer: &str) -> &'a str {
+pub fn text<'a>(incident: &'a Value, pointer: &str) -> &'a str {
     incident.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -31,7 +31,7 @@ fn weakest(incident: &Value) -> String {
     lowest.map(|term| text(term, "/name").to_owned()).unwrap_or_default()
 }
 
-fn merges(log: &[String]) -> usize {
+pub fn merges(log: &[String]) -> usize {
     let is_ours = |message: &&String| {
         message.starts_with("Merge pull request #")
             && message.lines().next().is_some_and(|title| title.contains("from sre-space/"))

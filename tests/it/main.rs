@@ -1,5 +1,6 @@
 //! The one integration binary: house rules, and whole loops against real processes.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod attempts;
 mod loops;
 mod tidy;

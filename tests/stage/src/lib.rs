@@ -195,6 +195,18 @@ impl Stage {
         .await;
     }
 
+    /// Waits until the journal says that a service handed to a person is seen healthy again.
+    pub async fn healthy(&self, service: &str) {
+        self.until(&format!("a healthy {service}"), Duration::from_secs(90), async || {
+            let listed = self.get("/api/v1/incidents").await?;
+            let id = listed.pointer("/0/id")?.as_str()?.to_owned();
+            let events = self.get(&format!("/api/v1/incidents/{id}/events")).await?;
+            let calm = |event: &Value| event["text"].as_str().is_some_and(|text| text.contains("seen healthy again"));
+            events.as_array()?.iter().any(calm).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the journal says that a person was called.
     pub async fn paged(&self, id: &str) {
         self.until("the call of a person", Duration::from_secs(30), async || {
