@@ -12,6 +12,8 @@ use super::Context;
 use super::effects::{Fallible, allowed};
 
 const HOUR_MS: i64 = 3_600_000;
+/// After a probe its target is left alone for this many times as long as the probe took.
+const REST: u32 = 3;
 
 /// Where and how a service may be asked.
 struct Probe {
@@ -38,11 +40,15 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
     let probe = allowed(context).await.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
     let deadline = Instant::now() + context.patience.confirmation;
     let mut look = interval(context.patience.probe);
+    let mut rested = Instant::now();
     loop {
         look.tick().await;
-        if let Some(probe) = &probe {
+        if let Some(probe) = probe.as_ref().filter(|_| Instant::now() >= rested) {
+            let began = Instant::now();
             let bad = probed_bad(context, probe).await;
             context.scout().probed(&incident.service, bad, context.now_ms());
+            // What is slow is asked the less: probing must not be what keeps it down.
+            rested = Instant::now() + began.elapsed() * REST;
         }
         if context.scout().calm(&incident.service, context.now_ms()) || Instant::now() > deadline {
             return Event::Faded;

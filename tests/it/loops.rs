@@ -107,6 +107,7 @@ async fn a_provider_that_hangs_is_waited_for_less_asked_less_and_done_without() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes the whole machine for four minutes: cargo test --test it -- --ignored"]
 async fn a_missing_index_heals_at_once_with_each_of_the_others() {
     for other in ["500", "dependency", "bad-deploy"] {
         let stage = Stage::set(Setup { alone: true, ..small() }).await;

@@ -17,7 +17,7 @@ const MOST_IN_FLIGHT: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_millis(800);
 /// Time between two looks into a history, on average.
-const HISTORY_EVERY: Duration = Duration::from_millis(1_500);
+const HISTORY_EVERY: Duration = Duration::from_millis(1_800);
 /// How many customers there are, and how many with a malformed record.
 const CUSTOMERS: u32 = 1_000;
 const DIRTY: u32 = 100;
