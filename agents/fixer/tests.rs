@@ -118,6 +118,60 @@ fn a_revert_tells_the_commit_and_what_it_undoes() {
     insta::assert_snapshot!("revert_diff", proposal.diff);
 }
 
+const CALLS: &str = "# how long\nrating:\n  timeout: 5s   # promised: 500 ms\n  breaker: false\n  fallback: none\n";
+
+/// Owners whose knobs of one section belong together, and who prepared a patch.
+fn prepared_owners() -> Catalogue {
+    let rules = r#"
+version: 1
+services:
+  quote-engine:
+    autonomy: auto
+    knobs:
+      - { name: timeout, file: config/calls.yaml, path: rating.timeout, type: duration, min: 100, max: 10000, step: 50, remedies: [dependency-timeout] }
+      - { name: breaker, file: config/calls.yaml, path: rating.breaker, type: bool, remedies: [dependency-timeout] }
+      - { name: fallback, file: config/calls.yaml, path: rating.fallback, type: enum, values: [none, standard], remedies: [dependency-timeout] }
+    patches:
+      - { name: add-index, template: patches/index.sql, into: "migrations/{next}_index.sql", remedies: [slow-query] }
+"#;
+    catalogue::parse(rules).expect("good")
+}
+
+fn prepared(remedy: Remedy, fault: FaultKind) -> Result<Proposal, RenderError> {
+    let files = [("config/calls.yaml", CALLS), ("patches/index.sql", "-- for {incident}\nCREATE INDEX i ON t (c);\n")];
+    let inputs = Inputs { beside: vec!["0003_history.sql".to_owned()], ..inputs(&files, vec![]) };
+    render(&order(remedy, fault), &prepared_owners(), &base(), &inputs)
+}
+
+#[test]
+fn knobs_that_belong_together_are_turned_in_one_change() {
+    let text = |text: &str| KnobValue::Text(text.to_owned());
+    let values = [("timeout", text("650ms")), ("breaker", KnobValue::Bool(true)), ("fallback", text("standard"))];
+    let parameters = values.map(|(name, value)| (name.to_owned(), value)).into();
+    let remedy = Remedy::TurnKnob { service: "quote-engine".to_owned(), parameters };
+    let proposal = prepared(remedy, FaultKind::DependencyTimeout).expect("rendered");
+    let after = CALLS.replace("5s ", "650ms ").replace("false", "true").replace("none", "standard");
+    assert_eq!(proposal.changes, [file("config/calls.yaml", &after)]);
+    let title = "Turn breaker from false to true, fallback from none to standard, timeout from 5s to 650ms";
+    assert!(proposal.title.starts_with(title), "{}", proposal.title);
+    for (knob, wrong) in [("timeout", text("20s")), ("timeout", text("651ms")), ("fallback", text("anything"))] {
+        let refused = prepared(turn(knob, wrong.clone()), FaultKind::DependencyTimeout);
+        assert_eq!(refused, Err(RenderError::OutOfBounds { knob: knob.to_owned(), value: wrong }));
+    }
+}
+
+#[test]
+fn a_prepared_patch_becomes_the_next_file() {
+    let patch = |name: &str| Remedy::ApplyPatch { service: "quote-engine".to_owned(), patch: name.to_owned() };
+    let proposal = prepared(patch("add-index"), FaultKind::SlowQuery).expect("rendered");
+    let text = "-- for inc_01JD0000000000000000000000\nCREATE INDEX i ON t (c);\n";
+    assert_eq!(proposal.changes, [file("migrations/0004_index.sql", text)]);
+    let other = prepared(patch("add-index"), FaultKind::BadChange);
+    assert_eq!(other, Err(RenderError::NotOffered { knob: "add-index".to_owned(), fault: FaultKind::BadChange }));
+    let unknown = prepared(patch("drop-table"), FaultKind::SlowQuery);
+    assert_eq!(unknown, Err(RenderError::UnknownKnob("drop-table".to_owned())));
+}
+
 #[test]
 fn only_a_full_object_name_is_taken_from_a_revision() {
     let mut order = order(turn("db-pool-size", KnobValue::Int(100)), FaultKind::PoolExhausted);

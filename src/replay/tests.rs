@@ -9,7 +9,8 @@ use super::*;
 const START_MS: u64 = 1_800_000_000_000;
 const BREAKS_MS: u64 = 20_000;
 
-fn span(request: u64, id: u64, parent: Option<u64>, kind: u8, at_ms: u64, took_ms: u64, failed: bool) -> Value {
+/// Span `id` of a request below `parent`; when it began and what it took.
+fn span(request: u64, (id, parent, kind): (u64, Option<u64>, u8), (at_ms, took_ms): (u64, u64), failed: bool) -> Value {
     let nanos = |ms: u64| ((START_MS + ms) * 1_000_000).to_string();
     json!({
         "traceId": format!("{:032x}", request + 1), "spanId": format!("{:016x}", request * 8 + id),
@@ -30,8 +31,9 @@ fn town(breaks: Option<u64>) -> String {
     let request = |number: u64| {
         let at = number * 20;
         let failed = breaks.is_some_and(|breaks| at >= breaks) && number % 10 < 8;
-        let web = vec![span(number, 1, None, 2, at, 30, failed), span(number, 2, Some(1), 3, at + 2, 26, failed)];
-        let rate = vec![span(number, 3, Some(2), 2, at + 4, 20, failed)];
+        let web =
+            vec![span(number, (1, None, 2), (at, 30), failed), span(number, (2, Some(1), 3), (at + 2, 26), failed)];
+        let rate = vec![span(number, (3, Some(2), 2), (at + 4, 20), failed)];
         json!({ "resourceSpans": [batch("web", web), batch("rating", rate)] }).to_string()
     };
     (0..3_000).map(request).collect::<Vec<_>>().join("\n")

@@ -224,3 +224,50 @@ impl Knob {
         (value <= self.max.unwrap_or(i64::MAX)).then_some(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch() -> Patch {
+        let (name, template, into) = ("index", "patches/index.sql", "migrations/{next}_index.sql");
+        Patch { name: name.into(), template: template.into(), into: into.into(), remedies: vec![] }
+    }
+
+    #[test]
+    fn a_patch_takes_the_next_number() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(patch().target(&names(&["0001_a.sql", "0012_b.sql", "notes.md"])), "migrations/0013_index.sql");
+        assert_eq!(patch().target(&[]), "migrations/0001_index.sql");
+        assert_eq!(patch().folder(), "migrations");
+    }
+
+    #[test]
+    fn a_patch_writes_its_own_file_only() {
+        assert!(patch().may_write("migrations/0004_index.sql"));
+        for path in
+            ["migrations/0004_other.sql", "migrations/x/0004_index.sql", "migrations/_index.sql", "0004_index.sql"]
+        {
+            assert!(!patch().may_write(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_knob_allows_its_own_kind_of_value_only() {
+        let knob: Knob = serde_json::from_value(serde_json::json!({
+            "name": "timeout", "file": "a.yaml", "path": "a", "type": "duration", "min": 100, "max": 2_000, "step": 50,
+            "remedies": []
+        }))
+        .expect("a knob");
+        let text = |text: &str| KnobValue::Text(text.to_owned());
+        for good in ["650ms", "2s", "1s"] {
+            assert!(knob.allows(&text(good)), "{good}");
+        }
+        for bad in ["651ms", "3s", "50ms", "650", "-650ms", "0x1s", "ms"] {
+            assert!(!knob.allows(&text(bad)), "{bad}");
+        }
+        assert!(!knob.allows(&KnobValue::Int(650)));
+        let knob = Knob { kind: KnobType::Enum, min: None, max: None, step: None, values: vec!["none".into()], ..knob };
+        assert!(knob.allows(&text("none")) && !knob.allows(&text("other")));
+    }
+}

@@ -27,6 +27,7 @@ macro_rules! promises {
 pub fn trials() -> Vec<Trial> {
     let promises = promises![
         repeating_changes_nothing,
+        a_folder_is_listed,
         a_moved_head_is_refused,
         checks_that_are_not_green_are_refused,
         a_permit_covers_one_proposal,

@@ -162,6 +162,15 @@ pub async fn repeating_changes_nothing(bench: &dyn Bench) {
     assert_eq!(text(bench, FILE).await, AFTER);
 }
 
+/// A folder's files are listed by name, without its folders and without what lies deeper.
+pub async fn a_folder_is_listed(bench: &dyn Bench) {
+    let at = bench.push("main", &[file("a/0002_b.sql", "2"), file("a/0001_a.sql", "1"), file("a/deep/x.sql", "x")]);
+    let mut names = bench.repository().list(&at, "a").await.expect("a listing");
+    names.sort();
+    assert_eq!(names, ["0001_a.sql", "0002_b.sql"]);
+    assert_eq!(bench.repository().list(&at, "nowhere").await.expect("a listing"), Vec::<String>::new());
+}
+
 /// A head that is not the one that was judged stays unmerged.
 pub async fn a_moved_head_is_refused(bench: &dyn Bench) {
     let case = turn(bench).await;
