@@ -1,4 +1,4 @@
-//! A control plane that kills itself with SIGKILL right before or right after one of its writes.
+//! A control plane that kills itself with SIGKILL: right before or right after one of its writes, or in one of its states.
 
 use std::sync::Arc;
 
@@ -6,33 +6,49 @@ use async_trait::async_trait;
 use sre_space::app::{App, Doors, Parts};
 use sre_space::config::Given;
 use sre_space_domain::ids::{Digest, IncidentId, Sha};
-use sre_space_domain::knowledge::Lesson;
+use sre_space_domain::journal::Entry;
+use sre_space_domain::knowledge::{Lesson, RemedyKey, TrackRecord};
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_ports::forge::{
     Changes, CommitRequest, ForgeError, Issue, Issues, Merged, PullRequest, PullRequestDraft,
 };
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
+use sre_space_ports::store::{Filter, Record, Store, StoreError, Write};
 
-/// Which write, and which side of it.
+/// Where it dies.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Point {
-    write: String,
-    after: bool,
+pub enum Point {
+    /// Right before or right after a write.
+    Write {
+        /// Which.
+        write: String,
+        /// After it.
+        after: bool,
+    },
+    /// When a state is journaled, before its effect begins.
+    State(String),
 }
 
 impl Point {
-    /// Reads `WRITE:before` or `WRITE:after`.
+    /// Reads `WRITE:before`, `WRITE:after` or `state:NAME`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (write, when) = text.split_once(':')?;
-        Some(Self { write: write.to_owned(), after: when == "after" })
+        let (what, which) = text.split_once(':')?;
+        Some(match what {
+            "state" => Self::State(which.to_owned()),
+            write => Self::Write { write: write.to_owned(), after: which == "after" },
+        })
     }
 
     async fn around<T>(&self, write: &str, work: impl Future<Output = T>) -> T {
-        if self.write == write && !self.after {
+        let die_after = match self {
+            Self::Write { write: at, after } if at == write => Some(*after),
+            Self::Write { .. } | Self::State(_) => None,
+        };
+        if die_after == Some(false) {
             die();
         }
         let done = work.await;
-        if self.write == write {
+        if die_after == Some(true) {
             die();
         }
         done
@@ -54,7 +70,8 @@ pub fn serve(point: Point) -> ! {
         let mut parts = Parts::open(&settings).await.expect("parts");
         parts.changes = Arc::new(Deadly { inner: parts.changes, point: point.clone() });
         parts.issues = Arc::new(Deadly { inner: parts.issues, point: point.clone() });
-        parts.memory = Arc::new(Deadly { inner: parts.memory, point });
+        parts.memory = Arc::new(Deadly { inner: parts.memory, point: point.clone() });
+        parts.store = Arc::new(Deadly { inner: parts.store, point });
         let app = App::build(&settings, parts, doors, None).await.expect("an app");
         app.run(std::future::pending()).await;
     });
@@ -123,5 +140,42 @@ impl Recollection for Deadly<dyn Memory> {
 impl Memory for Deadly<dyn Memory> {
     async fn remember(&self, lesson: &Lesson) -> Result<(), MemoryError> {
         self.point.around("memory", self.inner.remember(lesson)).await
+    }
+}
+
+#[async_trait]
+impl Store for Deadly<dyn Store> {
+    async fn commit(&self, write: Write) -> Result<Vec<Entry>, StoreError> {
+        let state = write.record.as_ref().map(|record| serde_json::json!(record.incident.state));
+        let done = self.inner.commit(write).await;
+        if state.as_ref().and_then(|state| state.as_str()).is_some_and(|state| self.point == Point::State(state.into()))
+        {
+            die();
+        }
+        done
+    }
+
+    async fn incident(&self, id: &IncidentId) -> Result<Option<Record>, StoreError> {
+        self.inner.incident(id).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Record>, StoreError> {
+        self.inner.unfinished().await
+    }
+
+    async fn incidents(&self, filter: Filter) -> Result<Vec<Record>, StoreError> {
+        self.inner.incidents(filter).await
+    }
+
+    async fn journal(&self, after: u64, limit: u32, incident: Option<&IncidentId>) -> Result<Vec<Entry>, StoreError> {
+        self.inner.journal(after, limit, incident).await
+    }
+
+    async fn newest(&self) -> Result<u64, StoreError> {
+        self.inner.newest().await
+    }
+
+    async fn track_record(&self, key: &RemedyKey) -> Result<TrackRecord, StoreError> {
+        self.inner.track_record(key).await
     }
 }

@@ -71,6 +71,16 @@ pub enum StoreError {
     /// Another process holds the store.
     #[error("another sre-space already uses this data directory")]
     Taken,
+    /// Another version of this program wrote it.
+    #[error(
+        "the journal has version {found} and this program reads {wanted}: name another SRE_SPACE_DATA_DIR, or move it away"
+    )]
+    Version {
+        /// Version of the file.
+        found: i64,
+        /// Version that is read.
+        wanted: i64,
+    },
 }
 
 impl StoreError {
@@ -78,7 +88,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Backend(_) => true,
-            Self::Corrupt(_) | Self::Taken => false,
+            Self::Corrupt(_) | Self::Taken | Self::Version { .. } => false,
         }
     }
 }

@@ -17,6 +17,9 @@ use sre_space_ports::store::{Filter, OutcomeRow, Record, Store, StoreError, Writ
 /// Most rows of one answer.
 const MOST_ROWS: u32 = 1_000;
 
+/// Version of the tables below, kept in the file as `user_version`.
+const VERSION: i64 = 1;
+
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, unfinished BIGINT NOT NULL, record TEXT NOT NULL
@@ -30,6 +33,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     incident TEXT NOT NULL, attempt BIGINT NOT NULL, remedy TEXT NOT NULL, kind TEXT NOT NULL, service TEXT NOT NULL,
     verified BIGINT NOT NULL, PRIMARY KEY (incident, attempt)
 );
+PRAGMA user_version = 1;
 ";
 
 /// The SQL store.
@@ -52,10 +56,22 @@ impl SqlStore {
             .synchronous(SqliteSynchronous::Full);
         let pool = |most| SqlitePoolOptions::new().max_connections(most);
         let writer = pool(1).connect_with(options.clone()).await.map_err(backend)?;
+        check_version(&writer).await?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(backend)?;
         let readers = pool(4).connect_with(options).await.map_err(backend)?;
         Ok(Self { writer, readers, _lock: Arc::new(lock) })
     }
+}
+
+/// A file without tables is new; one with tables has to be of our version.
+async fn check_version(writer: &SqlitePool) -> Result<(), StoreError> {
+    let number = |query: &'static str| sqlx::query_scalar::<_, i64>(query).fetch_one(writer);
+    let tables = number("SELECT count(*) FROM sqlite_master WHERE type = 'table'").await.map_err(backend)?;
+    let found = number("PRAGMA user_version").await.map_err(backend)?;
+    if tables > 0 && found != VERSION {
+        return Err(StoreError::Version { found, wanted: VERSION });
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -214,5 +230,24 @@ impl Store for SqlStore {
             .map_err(backend)?;
         let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(TrackRecord { verified: count(verified), failed: count(failed) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_another_version_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("journal.db");
+        drop(SqlStore::open(&path).await.expect("a new file"));
+        drop(SqlStore::open(&path).await.expect("our own file"));
+        let options = SqliteConnectOptions::new().filename(&path);
+        let pool = SqlitePoolOptions::new().connect_with(options).await.expect("opened");
+        sqlx::query("PRAGMA user_version = 9").execute(&pool).await.expect("written");
+        pool.close().await;
+        let refused = SqlStore::open(&path).await.err();
+        assert!(matches!(refused, Some(StoreError::Version { found: 9, wanted: VERSION })), "{refused:?}");
     }
 }
