@@ -6,6 +6,7 @@
 pub mod brain;
 pub mod cag;
 pub mod catalogue;
+mod config_file;
 pub mod curator;
 pub mod fixer;
 pub mod guardrail;

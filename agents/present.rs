@@ -8,6 +8,8 @@ use sre_space_domain::proposal::KnobValue;
 use sre_space_domain::rca::Current;
 use sre_space_ports::forge::{ForgeError, Repository};
 
+use crate::config_file;
+
 /// Reads every knob's value at the head. A knob whose file or path is not there has no value.
 pub async fn values(repository: &dyn Repository, rules: &Catalogue) -> Result<Current, ForgeError> {
     let head = repository.head().await?;
@@ -17,7 +19,7 @@ pub async fn values(repository: &dyn Repository, rules: &Catalogue) -> Result<Cu
         for knob in &rules.knobs {
             if !files.contains_key(knob.file.as_str()) {
                 let text = repository.file(&head, &knob.file).await.ok();
-                files.insert(&knob.file, text.and_then(|text| serde_saphyr::from_str(&text).ok()));
+                files.insert(&knob.file, text.and_then(|text| config_file::read(&knob.file, &text)));
             }
             let parsed = files.get(knob.file.as_str()).and_then(Option::as_ref);
             if let Some(value) = parsed.and_then(|file| at(file, &knob.path)) {

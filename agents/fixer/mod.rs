@@ -19,7 +19,6 @@ mod render;
 #[cfg(test)]
 mod tests;
 mod words;
-mod yaml;
 
 use jiff::Timestamp;
 use sre_space_domain::diagnosis::{FaultKind, Measured};
@@ -31,7 +30,7 @@ pub use self::apply::{
 };
 pub use self::gather::{Inputs, gather};
 pub use self::render::{RenderError, render};
-pub use self::yaml::YamlError;
+pub use crate::config_file::EditError;
 
 /// What Fixer is told: ids, numbers, and a remedy of the closed catalogue.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,8 +13,8 @@ use super::Order;
 use super::diff::{Pair, unified};
 use super::gather::{Inputs, knob, patch_of};
 use super::words::{self, Turn, What};
-use super::yaml::{self, YamlError};
 use crate::catalogue::declares;
+use crate::config_file::{self, EditError};
 
 /// Why there is no proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -46,7 +46,7 @@ pub enum RenderError {
     MissingFile(String),
     /// The value cannot be set in the file.
     #[error("the knob cannot be turned: {0}")]
-    Yaml(#[from] YamlError),
+    Edit(#[from] EditError),
     /// The commit is not a full object name.
     #[error("{0:?} is not a full commit name")]
     NotACommit(String),
@@ -108,7 +108,7 @@ fn turned<'a>(
         }
         let present = files.get(knob.file.as_str()).or_else(|| inputs.files.get(&knob.file));
         let text = present.ok_or_else(|| RenderError::MissingFile(knob.file.clone()))?;
-        let edit = yaml::set(text, &knob.path, value)?;
+        let edit = config_file::set(&knob.file, text, &knob.path, value)?;
         files.insert(&knob.file, edit.text);
         done.push(Turn { knob, from: edit.from, to: value });
     }

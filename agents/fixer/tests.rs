@@ -213,7 +213,7 @@ fn what_the_owners_did_not_offer_is_refused() {
     let stranger = Remedy::turn("x", knob, on);
     assert_eq!(rendered(stranger, fault), Err(RenderError::UnknownService("x".to_owned())));
     let same = rendered(turn("db-pool-size", KnobValue::Int(20)), fault);
-    assert_eq!(same, Err(RenderError::Yaml(YamlError::Unchanged("database.pool_size".to_owned()))));
+    assert_eq!(same, Err(RenderError::Edit(EditError::Unchanged("database.pool_size".to_owned()))));
 }
 
 #[test]
