@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test demo fmt
+.PHONY: check test heavy demo fmt
 
 check:
 	cargo fmt --all --check
@@ -7,6 +7,11 @@ check:
 
 test:
 	cargo test --workspace
+
+# Plays that take the whole machine for minutes, and kill -9 in every state of every fault.
+heavy:
+	cargo test --test heavy
+	cargo test --test crash -- --ignored
 
 demo:
 	cargo run --release -- demo

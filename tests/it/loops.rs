@@ -107,29 +107,6 @@ async fn a_provider_that_hangs_is_waited_for_less_asked_less_and_done_without() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes the whole machine for four minutes: cargo test --test it -- --ignored"]
-async fn a_missing_index_heals_at_once_with_each_of_the_others() {
-    for other in ["500", "dependency", "bad-deploy"] {
-        let stage = Stage::set(Setup { alone: true, ..small() }).await;
-        stage.inject("latency").await;
-        stage.inject(other).await;
-        let both = stage.incidents_ended(2, PATIENCE).await;
-        let mut kinds: Vec<&str> = both.iter().map(|incident| text(incident, "/diagnosis/kind")).collect();
-        kinds.sort_unstable();
-        let cause = match other {
-            "500" => "pool-exhausted",
-            "dependency" => "dependency-timeout",
-            _ => "bad-change",
-        };
-        let mut expected = vec![cause, "slow-query"];
-        expected.sort_unstable();
-        assert_eq!(kinds, expected, "{other}: {both:#?}");
-        let resolved = |incident: &&Value| text(incident, "/state") == "resolved";
-        assert_eq!(both.iter().filter(resolved).count(), 2, "{other}: {both:#?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn names_and_messages_do_not_matter() {
     for kind in ["500", "bad-deploy"] {
         let disguise = Disguise { words: Some(11), lost: 0.0 };
