@@ -91,6 +91,10 @@ const PLAIN_SHARE: f64 = 0.9;
 /// Where traffic is thin, this many must do after this time.
 const FEW_TRACES: usize = 5;
 const OLD_S: f64 = 30.0;
+/// Where no calm times were seen, nobody knows what has grown until the growth dwarfs all else: until then, seconds since the
+/// onset, a localisation below the other figure may still become clear.
+const DWARFED_S: f64 = 15.0;
+const CLEAR: f64 = 0.9;
 
 /// Reads the evidence. `owns` tells which files belong to a service.
 pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
@@ -103,6 +107,9 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
         return Err(Gap::TooEarly(format!("{bad} bad traces, {age_s:.1} s since the onset")));
     }
     let origin = origin::locate(&forest).ok_or_else(|| Gap::Unclear("no bad trace shows where it fails".into()))?;
+    if origin.localisation.value < CLEAR && age_s < DWARFED_S && !origin.knows_usual {
+        return Err(Gap::TooEarly(format!("{}, {age_s:.1} s since the onset", origin.localisation.why)));
+    }
     let requests = requests::of_origin(&forest, &origin);
     let guilty = change::guilty(evidence, &requests, &origin.service, owns);
     let seen = Seen { forest: &forest, origin: &origin, requests: &requests, guilty: guilty.as_ref() };

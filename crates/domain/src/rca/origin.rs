@@ -25,6 +25,8 @@ pub struct Origin {
     pub ways: BTreeMap<How, f64>,
     /// Whether other services call it.
     pub is_called: bool,
+    /// Whether enough calm traces were seen to say what is usual.
+    pub knows_usual: bool,
     /// Services by share of the bad traces that begin there.
     pub candidates: Vec<Candidate>,
     /// Share explained, and the lead over the runner-up.
@@ -55,6 +57,7 @@ pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
         operation: operation.to_owned(),
         ways,
         is_called: here.iter().any(|begin| forest.parents[begin.span].is_some()),
+        knows_usual: forest.calm().count() >= LEAST_CALM,
         localisation: localisation(&candidates),
         coverage: coverage(forest, &calls, &bad),
         exhibits: exhibits(forest, &here, how),

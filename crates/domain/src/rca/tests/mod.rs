@@ -311,6 +311,34 @@ fn evidence_that_begins_after_the_onset_still_shows_the_pool() {
     }
 }
 
+/// What a control plane sees that was down when the failure began: nothing of what is usual.
+#[test]
+fn without_calm_times_the_place_is_not_named_before_it_is_clear() {
+    let mut too_early = 0;
+    for seed in 1..=20 {
+        for end_ms in [11_500, 12_500, 14_000, 18_000, 22_000] {
+            let town = Town { load: 60.0, end_ms, ..Town::default() };
+            let mut evidence = town.play(seed);
+            let from = evidence.spans[0].start_ns + (town.fault_ms + 600) * 1_000_000;
+            evidence.spans.retain(|span| span.start_ns >= from);
+            match read(&evidence, &owns) {
+                Ok(reading) => {
+                    let (rules, current) = rules("engine");
+                    let (remedy, choice) = bind(&reading, &rules, &current, &[]).unzip();
+                    let diagnosis = reading.diagnosis(choice);
+                    assert!(diagnosis.confidence.get() > 0.90, "seed {seed}, {end_ms}: {:#?}", diagnosis.terms);
+                    assert_eq!(pool(remedy), Some(50), "seed {seed}: {:?}", diagnosis.measured);
+                }
+                Err(gap) => {
+                    assert!(gap.is_early() && end_ms < 21_000, "seed {seed}, {end_ms}: {gap}");
+                    too_early += 1;
+                }
+            }
+        }
+    }
+    assert!(too_early > 0, "the case is met");
+}
+
 #[test]
 fn parents_that_go_round_and_one_trace_of_everything_are_survived() {
     let mut evidence = Town::default().play(1);
