@@ -4,7 +4,7 @@
 //! is skipped in silence is worse than none.
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
-use sre_space_domain::catalogue::{Catalogue, Knob, KnobType, Patch, ServiceRules};
+use sre_space_domain::catalogue::{Catalogue, Check, Knob, KnobType, Patch, ServiceRules};
 use sre_space_domain::path::{self, BadPath};
 use thiserror::Error;
 
@@ -55,6 +55,15 @@ pub enum Mistake {
     /// The patch's template or target must not be what it is.
     #[error("patch {0:?}: {1}")]
     Patch(String, BadPath),
+    /// The check's template or target must not be what it is.
+    #[error("check {0:?}: {1}")]
+    Check(String, BadPath),
+    /// The check's file would be the same for every incident.
+    #[error("check {0:?}: `into` needs {{incident}} in it, or a later incident would overwrite an earlier one's check")]
+    OneForAll(String),
+    /// Two checks share a name.
+    #[error("two checks are called {0:?}")]
+    CheckTwice(String),
     /// A pattern that does not compile.
     #[error("source {0:?} is not a pattern")]
     Source(String),
@@ -106,6 +115,12 @@ fn check_service(service: &str, rules: &ServiceRules) -> Result<(), Mistake> {
         }
         check_patch(patch)?;
     }
+    for (index, check) in rules.checks.iter().enumerate() {
+        if rules.checks.iter().take(index).any(|earlier| earlier.name == check.name) {
+            return Err(Mistake::CheckTwice(check.name.clone()));
+        }
+        check_check(check)?;
+    }
     if let Some(source) = rules.sources.iter().find(|source| matcher(source).is_err()) {
         return Err(Mistake::Source(source.clone()));
     }
@@ -152,6 +167,16 @@ fn check_patch(patch: &Patch) -> Result<(), Mistake> {
     let bad = |error| Mistake::Patch(patch.name.clone(), error);
     path::check(&patch.template).map_err(bad)?;
     path::check(&patch.target(&[])).map_err(bad)
+}
+
+fn check_check(check: &Check) -> Result<(), Mistake> {
+    check_name(&check.name, ".")?;
+    let bad = |error| Mistake::Check(check.name.clone(), error);
+    path::check(&check.template).map_err(bad)?;
+    if !check.into.contains("{incident}") {
+        return Err(Mistake::OneForAll(check.name.clone()));
+    }
+    path::check(&check.into.replace("{incident}", "inc_0")).map_err(bad)
 }
 
 /// Letters, digits, `-` and `_`, and what else the caller admits; at most 128 of them, and no space at either end.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -163,8 +163,6 @@ async fn bind(address: SocketAddr, roam: bool) -> Result<TcpListener> {
 
 /// A server that is built but not yet running.
 pub struct App {
-    /// Its parts.
-    pub parts: Parts,
     /// Its tasks.
     pub crew: Crew,
     /// What the loop works with.
@@ -200,7 +198,7 @@ impl App {
         let router = monitor::router(desk(&context, &ears, settings, (people, demo)))
             .merge(ingest::http::router(Arc::clone(&ears)));
         serve_http(&mut crew, "monitor", doors.http, router);
-        Ok(Self { parts, crew, context })
+        Ok(Self { crew, context })
     }
 
     /// Runs until `shutdown`; answers whether the end was asked for.
@@ -243,17 +241,14 @@ fn desk(
     (people, demo): (mpsc::Sender<Asked>, Option<DemoPlane>),
 ) -> Arc<Desk> {
     let parts = context.parts.clone();
-    let (graph, status) = (Arc::clone(&context.scout), status(settings, ears));
+    let (seen, status) = (Arc::clone(context), status(settings, ears));
     Arc::new(Desk {
         store: parts.store,
         feed: Arc::clone(&context.feed),
         issues: parts.issues,
         recollection: parts.recollection,
         policy: parts.policy,
-        services: Arc::new(move || {
-            let scout = graph.lock().unwrap_or_else(PoisonError::into_inner);
-            serde_json::json!(scout.graph(Timestamp::now().as_millisecond()))
-        }),
+        services: Arc::new(move || serde_json::json!(seen.scout().graph(seen.now_ms()))),
         status,
         guard: Guard {
             token: settings.token.clone(),
@@ -266,7 +261,7 @@ fn desk(
     })
 }
 
-fn status(settings: &Settings, ears: &Arc<Ears>) -> Arc<dyn Fn() -> serde_json::Value + Send + Sync> {
+fn status(settings: &Settings, ears: &Arc<Ears>) -> monitor::Reading {
     let (began, profile, ears) = (Timestamp::now(), settings.profile.clone(), Arc::clone(ears));
     Arc::new(move || {
         let uptime = Timestamp::now().duration_since(began).as_secs();

@@ -99,6 +99,19 @@ fn the_rest_must_make_sense_too() {
 }
 
 #[test]
+fn a_check_has_a_file_of_its_own_for_each_incident() {
+    let check = |name: &str, into: &str| {
+        format!("      - {{ name: {name}, template: checks/t.yaml, into: \"{into}\", reproduces: [pool-exhausted] }}\n")
+    };
+    let with = |checks: &[String]| mistake("    sources:", &format!("    checks:\n{}    sources:", checks.concat()));
+    let good = check("pool", "checks/{incident}.yaml");
+    assert_eq!(with(&[check("pool", "checks/one.yaml")]), Mistake::OneForAll("pool".to_owned()));
+    assert_eq!(with(&[good.clone(), good]), Mistake::CheckTwice("pool".to_owned()));
+    let outside = BadPath::Wanders("../inc_0.yaml".to_owned());
+    assert_eq!(with(&[check("pool", "../{incident}.yaml")]), Mistake::Check("pool".to_owned(), outside));
+}
+
+#[test]
 fn sources_and_knob_files_are_declared_and_nothing_else() {
     let sources = r#"["rules/**", "pricing/*.rhai"]"#;
     let catalogue = parse(&GOOD.replace(r#"["rules/**"]"#, sources)).expect("good");

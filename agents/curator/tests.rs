@@ -64,7 +64,16 @@ fn remedy() -> Remedy {
 }
 
 fn recovery(verdict: Outcome) -> Recovery {
-    Recovery { verdict, samples: 120, bad: 0, probes: 0, statistic: -5.0, threshold: -4.6, reason: String::new() }
+    Recovery {
+        verdict,
+        test: Default::default(),
+        samples: 120,
+        bad: 0,
+        probes: 0,
+        statistic: -5.0,
+        threshold: -4.6,
+        reason: String::new(),
+    }
 }
 
 fn proven() -> Incident {

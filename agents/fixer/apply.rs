@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::incident::Change;
 use sre_space_domain::permit::{Merge, Permit, Propose};
+use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{FileChange, Proposal};
 use sre_space_ports::forge::{
     Changes, Checks, CommitRequest, ForgeError, Merged, PullRequest, PullRequestDraft, Repository,
@@ -34,7 +35,7 @@ pub struct Patience {
 }
 
 /// What is to be undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Undo<'a> {
     /// On whose behalf, on which branch.
     pub errand: Errand<'a>,
@@ -42,6 +43,8 @@ pub struct Undo<'a> {
     pub revision: &'a Sha,
     /// Title of the merged pull request.
     pub title: &'a str,
+    /// Why: the merged pull request's proof, with what was seen after it.
+    pub proof: &'a Proof,
     /// How long to wait for the revert's own checks.
     pub patience: Patience,
 }
@@ -106,10 +109,19 @@ pub async fn open_pull_request(
     changes: &dyn Changes,
     permit: &Permit<Propose>,
     errand: &Errand<'_>,
-    proposal: &Proposal,
+    (title, proof): (&str, &Proof),
 ) -> Result<PullRequest, FixerError> {
-    let draft = draft(errand, proposal.title.clone(), proposal.rationale.clone());
-    Ok(changes.open_pull_request(permit, &draft).await?)
+    Ok(changes.open_pull_request(permit, &draft(errand, title.to_owned(), proof.body())).await?)
+}
+
+/// Writes what became of the change into its pull request.
+pub async fn describe(
+    changes: &dyn Changes,
+    permit: &Permit<Propose>,
+    number: u64,
+    proof: &Proof,
+) -> Result<(), FixerError> {
+    Ok(changes.describe(permit, number, &proof.body()).await?)
 }
 
 /// Merges the pull request, pinned to the head that was judged.
@@ -130,7 +142,7 @@ pub async fn await_checks(repo: &dyn Repository, head: &Sha, patience: Patience)
     loop {
         looks.tick().await;
         match repo.checks(head).await? {
-            Checks::Passed => return Ok(()),
+            Checks::Passed(_) => return Ok(()),
             Checks::Failed(summary) => return Err(FixerError::ChecksRed { head: head.clone(), summary }),
             Checks::Pending if began.elapsed() < patience.at_most => {}
             Checks::Pending => {
@@ -153,11 +165,11 @@ pub async fn revert(
     let (errand, revision) = (&undo.errand, undo.revision);
     let may_propose = Permit::<Propose>::revert(permit, revision.clone());
     let title = format!("Revert \"{}\"", undo.title);
-    let body = format!("This reverts commit {revision}.");
+    let body = undo.proof.clone().reverting(revision).body();
+    let message = format!("{title}\n\nThis reverts commit {revision}.\n");
     let files = repo.revert_of(revision, revision).await?;
     changes.create_branch(&may_propose, errand.branch, revision).await?;
-    let commit =
-        changes.commit(&may_propose, &request(errand, revision, format!("{title}\n\n{body}\n"), &files)).await?;
+    let commit = changes.commit(&may_propose, &request(errand, revision, message, &files)).await?;
     let pull = changes.open_pull_request(&may_propose, &draft(errand, title, body)).await?;
     await_checks(repo, &commit, undo.patience).await?;
     let merged = changes.merge(&permit.revert(revision.clone()), pull.number, &commit).await?;
@@ -166,6 +178,7 @@ pub async fn revert(
         commit: Some(commit),
         pr: Some(pull.number),
         url: Some(pull.url),
+        checks: None,
         merged_at: Some(merged.at),
         revision: Some(merged.revision),
     })

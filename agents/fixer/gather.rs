@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sre_space_domain::catalogue::{Catalogue, Knob, Patch};
+use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::path::MAX_FILES;
 use sre_space_domain::proposal::{FileChange, Remedy};
@@ -24,6 +25,7 @@ pub async fn gather(
     repo: &dyn Repository,
     catalogue: &Catalogue,
     remedy: &Remedy,
+    fault: FaultKind,
 ) -> Result<(Sha, Inputs), ForgeError> {
     let base = repo.head().await?;
     let undo = match remedy {
@@ -35,7 +37,8 @@ pub async fn gather(
         None => Vec::new(),
     };
     let mut files = BTreeMap::new();
-    for path in paths(catalogue, remedy, &undo) {
+    let check = catalogue.services.get(remedy.service()).and_then(|rules| rules.check_of(fault));
+    for path in paths(catalogue, remedy, &undo).into_iter().chain(check.map(|check| check.template.clone())) {
         match repo.file(&base, &path).await {
             Ok(text) => drop(files.insert(path, text)),
             Err(ForgeError::Missing(_)) => {}

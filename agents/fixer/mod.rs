@@ -16,6 +16,7 @@ mod apply;
 mod diff;
 mod gather;
 mod render;
+mod reproduce;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -26,7 +27,7 @@ use sre_space_domain::ids::IncidentId;
 use sre_space_domain::proposal::Remedy;
 
 pub use self::apply::{
-    Errand, FixerError, Patience, Undo, await_checks, commit, create_branch, merge, open_pull_request, revert,
+    Errand, FixerError, Patience, Undo, await_checks, commit, create_branch, describe, merge, open_pull_request, revert,
 };
 pub use self::gather::{Inputs, gather};
 pub use self::render::{RenderError, render};

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::Order;
 use super::diff::{Pair, unified};
 use super::gather::{Inputs, knob, patch_of};
+use super::reproduce::{self, Stated};
 use super::words::{self, Turn, What};
 use crate::catalogue::declares;
 use crate::config_file::{self, EditError};
@@ -86,8 +87,9 @@ pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs)
         }
         Remedy::Revert { commit, .. } => undone(rules, commit, inputs)?,
     };
+    let stated = reproduce::stated(rules, order, inputs).filter(|_| !changes.is_empty() && changes.len() < MAX_FILES);
     check_paths(&changes)?;
-    propose(order, base, inputs, (changes, what))
+    propose(order, base, inputs, (changes, what), stated)
 }
 
 type Rendered<'a> = (Vec<FileChange>, What<'a>);
@@ -145,7 +147,18 @@ fn check_paths(changes: &[FileChange]) -> Result<(), RenderError> {
     changes.iter().try_for_each(|change| Ok(path::check(&change.path)?))
 }
 
-fn propose(order: &Order, base: &Sha, inputs: &Inputs, (changes, what): Rendered<'_>) -> Result<Proposal, RenderError> {
+fn propose(
+    order: &Order,
+    base: &Sha,
+    inputs: &Inputs,
+    (mut changes, what): Rendered<'_>,
+    stated: Option<Stated>,
+) -> Result<Proposal, RenderError> {
+    let reproduces = stated.map(|stated| {
+        changes.push(stated.change);
+        stated.reproduction
+    });
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
     let before = |change: &FileChange| inputs.files.get(&change.path).map(String::as_str);
     let pairs: Vec<Pair<'_>> = changes.iter().map(|change| Pair::new(change, before(change))).collect();
     let (diff, lines) = unified(&pairs);
@@ -164,6 +177,7 @@ fn propose(order: &Order, base: &Sha, inputs: &Inputs, (changes, what): Rendered
         diff,
         lines,
         title: words::title(order, &what),
-        rationale: words::body(order, &what),
+        rationale: words::body(order, &what, reproduces.as_ref()),
+        reproduces,
     })
 }

@@ -1,5 +1,7 @@
 //! Rendering, limits, applying and reverting.
 
+mod reproduced;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +9,10 @@ use jiff::Timestamp;
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::diagnosis::{FaultKind, Measured};
 use sre_space_domain::ids::{IncidentId, Sha};
+use sre_space_domain::incident::Incident;
 use sre_space_domain::path::BadPath;
 use sre_space_domain::permit::{Merge, Permit, Propose};
+use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Decision, FileChange, KnobValue, Proposal, Remedy, Verdict, digest};
 use sre_space_ports::doubles::forge::RecordingForge;
 use sre_space_ports::forge::{Changes, Checks, ForgeError, Issues, Repository};
@@ -246,9 +250,31 @@ fn the_size_is_limited() {
 /// A forge, and an order gathered and rendered on it.
 async fn proposed(remedy: Remedy, fault: FaultKind, forge: &Arc<RecordingForge>) -> (Order, Proposal) {
     let order = order(remedy, fault);
-    let (base, inputs) = gather(forge.as_ref(), &owners(), &order.remedy).await.expect("gathered");
+    let (base, inputs) = gather(forge.as_ref(), &owners(), &order.remedy, order.fault).await.expect("gathered");
     let proposal = render(&order, &owners(), &base, &inputs).expect("rendered");
     (order, proposal)
+}
+
+/// What the pull request carries: the numbers are not looked at here.
+fn proof(order: &Order, proposal: &Proposal) -> Proof {
+    let signal = serde_json::json!({
+        "service": "s", "operation": "o", "kind": "latency", "certainty": "confirmed", "observed": 1.0, "baseline": 0.0,
+        "threshold": 13.0, "window_s": 2.0, "samples": 24, "statistic": 26.0, "posterior": 1.0, "sources": [], "onset_ms": 0
+    });
+    let diagnosis = serde_json::json!({
+        "service": "s", "operation": "o", "kind": order.fault, "summary": "", "confidence": order.confidence, "terms": [],
+        "evidence": [], "candidates": [], "measured": order.measured
+    });
+    let signal = serde_json::from_value(signal).expect("a signal");
+    let verdict =
+        Verdict { decision: Decision::Allow, rules: vec![], reasons: vec![], digest: proposal.digest.clone() };
+    let incident = Incident {
+        diagnosis: Some(serde_json::from_value(diagnosis).expect("a diagnosis")),
+        proposal: Some(proposal.clone()),
+        verdict: Some(verdict),
+        ..Incident::open(order.incident.clone(), signal, order.opened_at)
+    };
+    Proof::of(&incident).expect("a proof")
 }
 
 async fn apply(forge: &Arc<RecordingForge>, order: &Order, proposal: &Proposal) -> Result<Sha, FixerError> {
@@ -257,7 +283,7 @@ async fn apply(forge: &Arc<RecordingForge>, order: &Order, proposal: &Proposal) 
     let errand = Errand { incident: &order.incident, branch: &branch, at: order.opened_at };
     create_branch(forge.as_ref(), &propose, &errand, proposal).await?;
     let head = commit(forge.as_ref(), &propose, &errand, proposal).await?;
-    let pull = open_pull_request(forge.as_ref(), &propose, &errand, proposal).await?;
+    let pull = open_pull_request(forge.as_ref(), &propose, &errand, (&proposal.title, &proof(order, proposal))).await?;
     await_checks(forge.as_ref(), &head, patience()).await?;
     Ok(merge(forge.as_ref(), &may_merge, pull.number, &head).await?.revision)
 }
@@ -268,7 +294,7 @@ fn patience() -> Patience {
 
 fn forge() -> Arc<RecordingForge> {
     let forge = RecordingForge::with_files(&[(CONFIG, YAML), ("rules/pricing.rhai", "base\n")]);
-    forge.set_default_checks(Checks::Passed);
+    forge.set_default_checks(Checks::Passed(String::new()));
     forge
 }
 
@@ -309,7 +335,8 @@ async fn what_did_not_help_is_reverted_once() {
     forge.push("main", "Typo", &[file("README.md", "hello\n")]).expect("push");
     let branch = format!("{}-revert", order.branch());
     let errand = Errand { incident: &order.incident, branch: &branch, at: order.opened_at };
-    let undo = Undo { errand, revision: &revision, title: &proposal.title, patience: patience() };
+    let proof = proof(&order, &proposal);
+    let undo = Undo { errand, revision: &revision, title: &proposal.title, proof: &proof, patience: patience() };
     let (_, permit) = permits(&proposal);
     let first = revert(forge.as_ref(), forge.as_ref(), &undo, &permit).await.expect("reverted");
     let again = revert(forge.as_ref(), forge.as_ref(), &undo, &permit).await.expect("reverted again");
@@ -321,7 +348,8 @@ async fn what_did_not_help_is_reverted_once() {
     assert_eq!(forge.file(&head, "README.md").await.expect("file"), "hello\n");
     let (pulls, _) = forge.activity(10).await.expect("activity");
     assert_eq!((pulls[0].title.as_str(), pulls.len()), (format!("Revert \"{}\"", proposal.title).as_str(), 2));
-    assert_eq!(pulls[0].body, format!("This reverts commit {revision}."));
+    assert_eq!(pulls[0].body, proof.reverting(&revision).body());
+    assert!(pulls[0].body.starts_with(&format!("This reverts commit {revision}.\n")));
 }
 
 #[tokio::test]
@@ -332,7 +360,8 @@ async fn a_revert_others_wrote_over_is_a_conflict_and_changes_nothing() {
     let later = forge.push("main", "Sixty", &[file(CONFIG, "database:\n  pool_size: 60\n")]).expect("push");
     let branch = format!("{}-revert", order.branch());
     let errand = Errand { incident: &order.incident, branch: &branch, at: order.opened_at };
-    let undo = Undo { errand, revision: &revision, title: &proposal.title, patience: patience() };
+    let proof = proof(&order, &proposal);
+    let undo = Undo { errand, revision: &revision, title: &proposal.title, proof: &proof, patience: patience() };
     let refused = revert(forge.as_ref(), forge.as_ref(), &undo, &permits(&proposal).1).await;
     assert!(matches!(refused, Err(FixerError::Forge(ForgeError::Conflict(_)))), "{refused:?}");
     assert_eq!(forge.head().await.expect("head"), later);

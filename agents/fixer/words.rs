@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use sre_space_domain::catalogue::{Knob, KnobType, Patch};
 use sre_space_domain::diagnosis::Measured;
 use sre_space_domain::ids::Sha;
-use sre_space_domain::proposal::KnobValue;
+use sre_space_domain::proof;
+use sre_space_domain::proposal::{KnobValue, Reproduction};
 
 use super::Order;
 
@@ -34,13 +35,14 @@ pub(super) fn title(order: &Order, what: &What<'_>) -> String {
     format!("{deed} ({})", order.incident)
 }
 
-pub(super) fn body(order: &Order, what: &What<'_>) -> String {
+pub(super) fn body(order: &Order, what: &What<'_>, reproduces: Option<&Reproduction>) -> String {
     let mut text = String::from("| | |\n|---|---|\n");
-    for (name, value) in identity(order).into_iter().chain(deed(what)).chain(measures(&order.measured)) {
+    let check = reproduces.map(|stated| ("Reproduced by", format!("`{}` in `{}`", stated.check, stated.file)));
+    for (name, value) in identity(order).into_iter().chain(deed(what)).chain(measures(&order.measured)).chain(check) {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "| {name} | {value} |");
     }
-    let _ = write!(text, "\nTo undo once merged:\n\n    {}\n", undo(order));
+    let _ = write!(text, "\nTo undo once merged:\n\n    {}\n", proof::undo(&order.branch()));
     text
 }
 
@@ -104,10 +106,4 @@ fn measures(measured: &Measured) -> Vec<Row> {
     };
     let revision = measured.revision.iter().filter(|name| is_full(name)).map(|name| ("Revision", format!("`{name}`")));
     numbers.into_iter().filter_map(finite).chain(revision).collect()
-}
-
-/// The merge commit has no name yet, but its first line has: it names our branch.
-fn undo(order: &Order) -> String {
-    let branch = order.branch();
-    format!("git revert -m 1 \"$(git log -n 1 --merges --format=%H --grep='from {branch}$')\"")
 }

@@ -39,6 +39,7 @@ pub fn question(case: &Case<'_>) -> Option<Question> {
     let remedy = &proposal.remedy;
     let rules = case.catalogue.services.get(remedy.service());
     let files = files(proposal);
+    let check = rules.and_then(|rules| rules.check_of(diagnosis.kind)).map(|check| check.target(&incident.id));
     let sources: BTreeSet<&String> = incident.signal.sources.iter().collect();
     Some(Question {
         service: remedy.service().to_owned(),
@@ -48,7 +49,7 @@ pub fn question(case: &Case<'_>) -> Option<Question> {
         confidence_e9: billionths(diagnosis.confidence.get()),
         trust_e9: billionths(proposal.trust),
         threshold_e9: threshold(case.threshold),
-        declared: rules.is_some_and(|rules| is_declared(rules, remedy, diagnosis.kind, &files)),
+        declared: rules.is_some_and(|rules| is_declared(rules, remedy, diagnosis.kind, &files, check.as_deref())),
         bounded: rules.is_some_and(|rules| is_bounded(rules, remedy)),
         files,
         lines: i64::from(proposal.lines),
@@ -82,8 +83,12 @@ fn files(proposal: &Proposal) -> Vec<String> {
     all.into_iter().cloned().collect()
 }
 
-fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &[String]) -> bool {
-    let all = |is_meant: &dyn Fn(&String) -> bool| files.iter().all(|file| is_plain(file) && is_meant(file));
+/// `check` is the file of the owners' check for this failure, which a remedy may carry along and never consists of.
+fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &[String], check: Option<&str>) -> bool {
+    let remedied: Vec<&String> = files.iter().filter(|file| check != Some(file.as_str())).collect();
+    let all = |is_meant: &dyn Fn(&String) -> bool| {
+        files.iter().all(|file| is_plain(file)) && !remedied.is_empty() && remedied.iter().all(|file| is_meant(file))
+    };
     match remedy {
         Remedy::TurnKnob { parameters, .. } => {
             let knobs: Option<Vec<&Knob>> = parameters.keys().map(|name| find(rules, name)).collect();
@@ -94,7 +99,7 @@ fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &
             })
         }
         Remedy::ApplyPatch { patch, .. } => find_patch(rules, patch).is_some_and(|patch| {
-            patch.remedies.contains(&fault) && files.len() == 1 && all(&|file| patch.may_write(file))
+            patch.remedies.contains(&fault) && remedied.len() == 1 && all(&|file| patch.may_write(file))
         }),
         Remedy::Revert { .. } => all(&|file| is_source(rules, file)),
     }

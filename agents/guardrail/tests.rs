@@ -1,11 +1,14 @@
 //! What is put to policy, and what the verdict says.
 
+mod checked;
 mod strict;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, KnobType, Limits, Patch, ServiceRules, Slo, Verify};
+use sre_space_domain::catalogue::{
+    Autonomy, Catalogue, Check, Knob, KnobType, Limits, Patch, ServiceRules, Slo, Verify,
+};
 use sre_space_domain::diagnosis::{Confidence, Diagnosis, FaultKind, Measured};
 use sre_space_domain::ids::{Digest, IncidentId, Sha};
 use sre_space_domain::incident::Incident;
@@ -31,6 +34,15 @@ fn knob(name: &str, file: &str) -> Knob {
     }
 }
 
+fn check() -> Check {
+    Check {
+        name: "pool".to_owned(),
+        template: "checks/templates/pool.yaml".to_owned(),
+        into: "checks/{incident}.yaml".to_owned(),
+        reproduces: vec![FaultKind::PoolExhausted, FaultKind::SlowQuery, FaultKind::BadChange],
+    }
+}
+
 fn patch() -> Patch {
     Patch {
         name: "add-index".to_owned(),
@@ -53,6 +65,7 @@ fn owners() -> Catalogue {
         verify: Verify::default(),
         knobs: vec![knob("db-pool-size", "config/quote-engine.yaml"), breaker, unbounded, odd, twice.clone(), twice],
         patches: vec![patch()],
+        checks: vec![check()],
         sources: vec!["rules/**".to_owned(), "conf/*.yaml".to_owned(), "[".to_owned()],
         vouched: BTreeMap::new(),
     };
@@ -78,6 +91,7 @@ fn proposal(remedy: Remedy, files: &[&str]) -> Proposal {
         base: Sha("ba5e".to_owned()),
         files: files.iter().map(|file| (*file).to_owned()).collect(),
         changes: vec![],
+        reproduces: None,
         diff: String::new(),
         lines: 2,
         digest: digest(),

@@ -121,6 +121,7 @@ fn needy(reason: EscalationReason, detail: &str) -> Incident {
         base: Sha("ba5e".to_owned()),
         files: vec![],
         changes: vec![],
+        reproduces: None,
         diff: String::new(),
         lines: 2,
         digest: Digest::of([b"plan".as_slice()]),

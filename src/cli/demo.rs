@@ -83,7 +83,7 @@ fn greet(address: &str, plane: &Plane) {
 
 /// Runs the server beside the story; whichever ends first ends the demo.
 async fn play(app: App, args: &Args, plane: &Plane, processes: &mut Child) -> Result<u8> {
-    let (context, store) = (app.context.clone(), app.parts.store.clone());
+    let (context, store) = (app.context.clone(), app.context.parts.store.clone());
     let story = async {
         let Some(kind) = &args.inject else { return std::future::pending().await };
         let marketplace = Marketplace::at(plane.web());

@@ -8,6 +8,7 @@ mod plane;
 mod replay;
 mod serve;
 mod timeline;
+mod verify_proof;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ enum Command {
     Reject(people::Decide),
     /// Whether a running server may write to repositories; the kill switch.
     Autonomy(people::Switch),
+    /// Computes every number of a pull request's proof again, offline: its JSON, or the pull request's body.
+    VerifyProof(verify_proof::Args),
     /// Whether every configured part can be used, and how to mend what cannot.
     Doctor,
     /// Settings.
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
             println!("sre-space {}", env!("CARGO_PKG_VERSION"));
             GOOD
         }
+        Command::VerifyProof(args) => with_settings(cli.config, |_| verify_proof::run(&args)),
         Command::Incidents(args) => with_settings(cli.config, |given| people::incidents(args, &given)),
         Command::Approve(args) => with_settings(cli.config, |given| people::decide("approve", args, &given)),
         Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),

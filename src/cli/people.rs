@@ -31,6 +31,11 @@ enum Look {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// The proof its pull request carries, for `sre-space verify-proof`.
+    Proof {
+        /// The incident's id.
+        id: String,
+    },
     /// One incident with its journal.
     Show {
         /// The incident's id.
@@ -77,6 +82,10 @@ pub fn incidents(args: Incidents, given: &Given) -> Result<u8> {
                 let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
                 let listed = client.get(&format!("/api/v1/incidents?limit={limit}{state}")).await?;
                 print(output, &listed, |listed| listed.as_array().into_iter().flatten().map(line).collect());
+            }
+            Look::Proof { id } => {
+                let proof = client.get(&format!("/api/v1/incidents/{id}/proof")).await?;
+                println!("{}", serde_json::to_string_pretty(&proof)?);
             }
             Look::Show { id } => {
                 let incident = client.get(&format!("/api/v1/incidents/{id}")).await?;

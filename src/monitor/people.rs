@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sre_space_domain::ids::Digest;
 use sre_space_domain::incident::{HumanDecision, Word};
 use tokio::sync::oneshot;
 
 use super::Desk;
 use super::problem::Problem;
-use super::routes::{Answer, found, shape};
+use super::routes::{Answer, found};
 use crate::orchestrator::people::{Asked, Refused};
 
 /// Whoever holds the server's token, or sits at this machine, speaks for the operators.
@@ -52,7 +52,7 @@ async fn decide(
     let stopping = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping: nothing was decided");
     desk.people.send(Asked { id: incident.id, decision, answer }).await.map_err(|_| stopping())?;
     match answered.await.map_err(|_| stopping())? {
-        Ok(incident) => Ok(Json(shape(&incident))),
+        Ok(incident) => Ok(Json(json!(incident))),
         Err(Refused::Journal(error)) => Err(Problem::internal(&error)),
         Err(refused) => Err(Problem::new(StatusCode::CONFLICT, refused.to_string())),
     }

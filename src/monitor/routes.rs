@@ -14,6 +14,7 @@ use sre_space_domain::ids::IncidentId;
 use sre_space_domain::incident::Incident;
 use sre_space_domain::journal::Agent;
 use sre_space_domain::postmortem;
+use sre_space_domain::proof::Proof;
 use sre_space_ports::store::{Filter, StoreError};
 
 use super::Desk;
@@ -51,6 +52,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/incidents/{id}", get(incident))
         .route("/api/v1/incidents/{id}/events", get(incident_events))
         .route("/api/v1/incidents/{id}/postmortem", get(incident_postmortem))
+        .route("/api/v1/incidents/{id}/proof", get(incident_proof))
         .route("/api/v1/services", get(async |State(desk): Shared| Json((desk.services)())))
         .route("/api/v1/agents", get(agents))
         .route("/api/v1/policies", get(async |State(desk): Shared| Json(json!(desk.policy.rules()))))
@@ -115,11 +117,11 @@ async fn incidents(State(desk): Shared, Query(listing): Query<Listing>) -> Answe
     let after = listing.after.map(|id| parse_id(&id)).transpose()?;
     let filter = Filter { state, limit: listing.limit, after };
     let records = desk.store.incidents(filter).await.map_err(|error| Problem::internal(&error))?;
-    Ok(Json(records.iter().map(|record| shape(&record.incident)).collect()))
+    Ok(Json(records.iter().map(|record| json!(&record.incident)).collect()))
 }
 
 async fn incident(State(desk): Shared, Path(id): Path<String>) -> Answer {
-    found(&desk, &id).await.map(|incident| Json(shape(&incident)))
+    found(&desk, &id).await.map(|incident| Json(json!(incident)))
 }
 
 async fn incident_events(State(desk): Shared, Path(id): Path<String>) -> Answer {
@@ -134,13 +136,6 @@ async fn incident_postmortem(State(desk): Shared, Path(id): Path<String>) -> Res
     Ok((kind, postmortem::write(&incident, &rows)).into_response())
 }
 
-/// Contract: `Incident`. No model was asked, so nothing was spent.
-pub(super) fn shape(incident: &Incident) -> Value {
-    let mut shape = json!(incident);
-    shape["cost"] = json!({"calls": 0, "tokens": 0, "usd": 0});
-    shape
-}
-
 pub(super) async fn found(desk: &Desk, id: &str) -> Result<Incident, Problem> {
     let record = desk.store.incident(&parse_id(id)?).await.map_err(|error| Problem::internal(&error))?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such incident: GET /api/v1/incidents lists them");
@@ -151,6 +146,14 @@ fn parse_id(id: &str) -> Result<IncidentId, Problem> {
     let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "an incident's id is a word of at most 64 characters");
     let text = if id.len() <= 64 { json!(id) } else { Value::Null };
     serde_json::from_value(text).map_err(wrong)
+}
+
+/// The proof of the attempt in hand, byte for byte as `verify-proof` reads it.
+async fn incident_proof(State(desk): Shared, Path(id): Path<String>) -> Result<Response, Problem> {
+    let proof = Proof::of(&found(&desk, &id).await?);
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no proof before policy has judged a change");
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, proof.ok_or_else(missing)?.json()).into_response())
 }
 
 /// The agents at work, in the order of the loop.

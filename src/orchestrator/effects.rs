@@ -12,6 +12,7 @@ use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::{Change, Effect, Event, Incident};
 use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::permit::{Merge, Permit, Propose};
+use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Proposal, Verdict};
 use sre_space_ports::forge::{Checks, ForgeError};
 use tokio::time::{Instant, interval};
@@ -63,6 +64,7 @@ async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> 
 }
 
 async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
+    prove(context, incident).await?;
     let issues = context.parts.issues.as_ref();
     let entries = context.parts.store.journal(0, 1_000, Some(&incident.id)).await.map_err(|error| error.to_string())?;
     let story = sre_space_domain::postmortem::write(incident, &entries);
@@ -70,6 +72,7 @@ async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event>
 }
 
 async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
+    prove(context, incident).await?;
     let issues = context.parts.issues.as_ref();
     retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
 }
@@ -151,7 +154,7 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
     let store = context.parts.store.as_ref();
     let trust = trust::earned(store, &catalogue, remedy, diagnosis.kind).await.map_err(|error| error.to_string())?;
     let repository = context.parts.repository.as_ref();
-    let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy)).await?;
+    let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
     let order = fixer::Order {
         incident: incident.id.clone(),
         opened_at: incident.opened_at,
@@ -206,6 +209,21 @@ fn change(incident: &Incident) -> Fallible<&Change> {
     incident.change.as_ref().ok_or_else(|| "nothing was written yet".to_owned())
 }
 
+fn proof(incident: &Incident) -> Fallible<Proof> {
+    Proof::of(incident).ok_or_else(|| "there is no verdict to prove".to_owned())
+}
+
+/// Writes into the pull request what was seen after its merge; the journal had it first.
+async fn prove(context: &Context, incident: &Incident) -> Fallible<()> {
+    let Some(number) = incident.change.as_ref().and_then(|change| change.pr).filter(|_| incident.recovery.is_some())
+    else {
+        return Ok(());
+    };
+    let ((_, permit), proof) = (leave_to_propose(incident)?, proof(incident)?);
+    let changes = context.parts.changes.as_ref();
+    retried(|| fixer::describe(changes, &permit, number, &proof)).await
+}
+
 /// On whose behalf Fixer writes, and where.
 fn errand<'a>(incident: &'a Incident, branch: &'a str) -> fixer::Errand<'a> {
     fixer::Errand { incident: &incident.id, branch, at: incident.opened_at }
@@ -228,7 +246,9 @@ async fn commit(context: &Context, incident: &Incident) -> Fallible<Event> {
 async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
     let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
-    let open = || async { fixer::open_pull_request(changes, &permit, &errand(incident, &branch), proposal).await };
+    let proof = proof(incident)?;
+    let paper = (proposal.title.as_str(), &proof);
+    let open = || async { fixer::open_pull_request(changes, &permit, &errand(incident, &branch), paper).await };
     let opened = retried(open).await?;
     Ok(Event::Proposed { pr: opened.number, url: opened.url })
 }
@@ -240,7 +260,7 @@ async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event>
     loop {
         look.tick().await;
         match retried(|| context.parts.repository.checks(head)).await? {
-            Checks::Passed => return Ok(Event::ChecksPassed),
+            Checks::Passed(what) => return Ok(Event::ChecksPassed(what)),
             Checks::Failed(what) => return Ok(Event::ChecksFailed(what)),
             Checks::Pending if Instant::now() < deadline => {}
             Checks::Pending => {
@@ -267,7 +287,9 @@ async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
     let branch = incident.revert_branch();
     let title = incident.proposal.as_ref().map_or("", |proposal| proposal.title.as_str());
     let patience = fixer::Patience { every: context.patience.look, at_most: context.patience.checks };
-    let undo = fixer::Undo { errand: errand(incident, &branch), revision: &merged, title, patience };
+    prove(context, incident).await?;
+    let proof = proof(incident)?;
+    let undo = fixer::Undo { errand: errand(incident, &branch), revision: &merged, title, proof: &proof, patience };
     let (changes, repository) = (context.parts.changes.as_ref(), context.parts.repository.as_ref());
     retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
 }

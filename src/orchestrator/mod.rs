@@ -105,8 +105,8 @@ impl Orchestrator {
         }
     }
 
-    /// Whether an open incident, or a person, already has this failure.
-    /// What an incident is about is known once it has a diagnosis; until then it may be anything on its call paths.
+    /// Whether an open incident, or a person, already has this failure. What an incident is about is known once it has a
+    /// diagnosis; until then it may be anything on its call paths.
     fn is_claimed(&self, service: &str, operation: &str) -> bool {
         let scout = self.context.scout();
         self.incidents.values().any(|incident| match affected(incident) {
@@ -262,7 +262,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::Branched
         | Event::Committed(_)
         | Event::Proposed { .. }
-        | Event::ChecksPassed
+        | Event::ChecksPassed(_)
         | Event::ChecksFailed(_)
         | Event::Merged { .. }
         | Event::Deployed

@@ -4,7 +4,7 @@ use sre_space_agents::scout::{ProbeTally, Watch};
 use sre_space_domain::catalogue::{Catalogue, Verify};
 use sre_space_domain::evidence::Suspect;
 use sre_space_domain::incident::{Event, Incident, State};
-use sre_space_domain::recovery::{Outcome, Recovery};
+use sre_space_domain::recovery::{Outcome, Recovery, Test};
 use sre_space_ports::store::Filter;
 use tokio::time::{Duration, Instant, interval};
 
@@ -230,8 +230,9 @@ pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
         if let Some(signal) = signal {
             return Ok(Event::Relapsed(Recovery {
                 verdict: Outcome::Unchanged,
+                test: Test::Relapse,
                 samples: signal.samples,
-                bad: 0,
+                bad: signal.bad(),
                 probes: 0,
                 statistic: signal.statistic,
                 threshold: signal.threshold,

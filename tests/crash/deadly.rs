@@ -101,6 +101,10 @@ impl Changes for Deadly<dyn Changes> {
         self.point.around("pull-request", self.inner.open_pull_request(permit, draft)).await
     }
 
+    async fn describe(&self, permit: &Permit<Propose>, number: u64, body: &str) -> Result<(), ForgeError> {
+        self.point.around("proof", self.inner.describe(permit, number, body)).await
+    }
+
     async fn merge(&self, permit: &Permit<Merge>, number: u64, head: &Sha) -> Result<Merged, ForgeError> {
         self.point.around("merge", self.inner.merge(permit, number, head)).await
     }

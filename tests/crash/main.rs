@@ -6,16 +6,11 @@
 
 mod deadly;
 
-use std::time::Duration;
-
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 use self::deadly::Point;
-use sre_space_stage::{Setup, Stage};
-
-const PATIENCE: Duration = Duration::from_secs(150);
-const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+use sre_space_stage::{ENDS, PATIENCE, Setup, Stage};
 
 /// Plays at once; each leaves most of a core idle.
 const AT_ONCE: usize = 3;
@@ -36,7 +31,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials()).exit();
 }
 
-const WRITES: [&str; 5] = ["branch", "commit", "pull-request", "merge", "memory"];
+const WRITES: [&str; 6] = ["branch", "commit", "pull-request", "merge", "memory", "proof"];
 const STATES: [&str; 8] =
     ["detected", "matching", "diagnosing", "deciding", "acting", "deploying", "verifying", "learning"];
 /// Faults; the states of the others are walked through on demand, since that takes a quarter of an hour.
@@ -89,6 +84,7 @@ async fn recovers(fault: &'static str, point: String) {
     assert_eq!(activity["issues"].as_array().map_or(0, Vec::len), 1, "one ticket");
     let lessons = stage.get("/api/v1/memory/search?q=failure&k=50").await.expect("the memory");
     assert_eq!(lessons.as_array().map(Vec::len), Some(1), "one lesson");
+    stage.proven().await;
 }
 
 async fn calls_once(point: String) {

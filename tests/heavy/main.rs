@@ -1,15 +1,7 @@
 //! Plays that take the whole machine for minutes: run by name (`cargo test --test heavy`), not with all the others.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use sre_space_stage::{Setup, Stage};
-
-const PATIENCE: Duration = Duration::from_secs(150);
-
-fn text<'a>(incident: &'a Value, pointer: &str) -> &'a str {
-    incident.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
+use sre_space_stage::{PATIENCE, Setup, Stage, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_index_heals_at_once_with_each_of_the_others() {
@@ -30,5 +22,6 @@ async fn a_missing_index_heals_at_once_with_each_of_the_others() {
         assert_eq!(kinds, expected, "{other}: {both:#?}");
         let resolved = |incident: &&Value| text(incident, "/state") == "resolved";
         assert_eq!(both.iter().filter(resolved).count(), 2, "{other}: {both:#?}");
+        stage.proven().await;
     }
 }

@@ -1,22 +1,12 @@
 //! Whole loops: a real application breaks, and what comes of it is read from the API, the repository and the traffic itself.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use sre_space_stage::disguise::Disguise;
-use sre_space_stage::{Setup, Stage};
-
-/// What a loop may take from the injection to the end, on two busy cores and without optimisation.
-pub const PATIENCE: Duration = Duration::from_secs(150);
-pub const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
 pub fn small() -> Setup {
     Setup::of(env!("CARGO_BIN_EXE_sre-space"))
-}
-
-pub fn text<'a>(incident: &'a Value, pointer: &str) -> &'a str {
-    incident.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn states(events: &[Value]) -> Vec<&str> {
@@ -65,6 +55,7 @@ async fn an_exhausted_pool_heals_and_the_second_time_from_memory() {
     assert_eq!(text(&again, "/similar/0/incident"), text(&first, "/id"));
     let score = again.pointer("/similar/0/score").and_then(Value::as_f64);
     assert!(score.is_some_and(|score| score > 0.9), "the same shape: {again:#}");
+    stage.proven().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +69,7 @@ async fn a_bad_deploy_is_reverted_though_a_harmless_commit_came_later() {
     assert_eq!(text(&incident, "/diagnosis/kind"), "bad-change");
     assert_eq!(stage.file("rules/pricing.rhai"), before);
     assert!(stage.file("README.md").contains("A harmless line."));
+    stage.proven().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +81,7 @@ async fn a_missing_index_is_added_by_the_owners_own_patch() {
     assert_eq!((text(&incident, "/service"), text(&incident, "/diagnosis/kind")), ("marketplace-web", "slow-query"));
     assert_eq!(text(&incident, "/remedy/patch"), "add-history-index");
     assert!(stage.file("migrations/0004_history_index.sql").contains(text(&incident, "/id")));
+    stage.proven().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +97,7 @@ async fn a_provider_that_hangs_is_waited_for_less_asked_less_and_done_without() 
     for line in ["timeout: 650ms ", "breaker: true ", "fallback: standard ", "pool_size: 20 "] {
         assert!(settings.contains(line), "{line} in {settings}");
     }
+    stage.proven().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::FaultKind;
+use crate::ids::IncidentId;
 use crate::proposal::KnobValue;
 
 /// The file a watched repository carries.
@@ -73,6 +74,9 @@ pub struct ServiceRules {
     /// Changes that are prepared.
     #[serde(default)]
     pub patches: Vec<Patch>,
+    /// Checks that state a failure: red before a change that cures it, green after it.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Files (globs) a revert may touch.
     #[serde(default)]
     pub sources: Vec<String>,
@@ -170,6 +174,36 @@ pub struct Patch {
     pub into: String,
     /// Fault kinds it may cure.
     pub remedies: Vec<FaultKind>,
+}
+
+/// A check the owners prepared: a template, in whatever language their check runner reads, that becomes a file of the pull
+/// request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Name, unique in its service.
+    pub name: String,
+    /// File in the repository whose text is taken; `{incident}`, and what was measured (`{demand}`, `{plateau}`, whole numbers
+    /// rounded up), are filled in.
+    pub template: String,
+    /// File to write; `{incident}` in its name becomes the incident's id.
+    pub into: String,
+    /// Fault kinds it states.
+    pub reproduces: Vec<FaultKind>,
+}
+
+impl Check {
+    /// The file that carries it for an incident.
+    pub fn target(&self, incident: &IncidentId) -> String {
+        self.into.replace("{incident}", incident.as_str())
+    }
+}
+
+impl ServiceRules {
+    /// The check that states a fault, the first that does.
+    pub fn check_of(&self, fault: FaultKind) -> Option<&Check> {
+        self.checks.iter().find(|check| check.reproduces.contains(&fault))
+    }
 }
 
 impl Patch {

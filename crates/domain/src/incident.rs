@@ -79,12 +79,27 @@ pub struct Change {
     /// Where a person can read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// What its checks said when they were green, in the check runner's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<String>,
     /// When it was merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_at: Option<Timestamp>,
     /// Commit on the deployed branch that merged it: the revision to wait for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<Sha>,
+}
+
+/// What was spent on models. Contract: `Incident.cost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Requests to a model.
+    pub calls: u64,
+    /// Tokens, in and out.
+    pub tokens: u64,
+    /// US dollars.
+    pub usd: f64,
 }
 
 /// One attempt that is over.
@@ -188,6 +203,9 @@ pub struct Incident {
     pub escalation: Option<Escalation>,
     /// When the state was entered.
     pub since: Timestamp,
+    /// What models cost.
+    #[serde(default)]
+    pub cost: Cost,
 }
 
 impl Incident {
@@ -216,6 +234,7 @@ impl Incident {
             ticket: None,
             escalation: None,
             since: now,
+            cost: Cost::default(),
         }
     }
 

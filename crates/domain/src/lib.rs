@@ -16,6 +16,7 @@ pub mod path;
 pub mod permit;
 pub mod plain;
 pub mod postmortem;
+pub mod proof;
 pub mod proposal;
 pub mod rca;
 pub mod recovery;

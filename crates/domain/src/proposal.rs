@@ -129,6 +129,34 @@ pub struct FileChange {
     pub contents: Option<String>,
 }
 
+/// What a change makes of one file, as a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSum {
+    /// Path in the repository, `/`-separated.
+    pub path: String,
+    /// Digest of the contents after the change; `None` where the file is deleted.
+    pub sha256: Option<Digest>,
+}
+
+impl FileSum {
+    /// The sum of one file's change.
+    pub fn of(change: &FileChange) -> Self {
+        let sum = |contents: &String| Digest::of([contents.as_bytes()]);
+        Self { path: change.path.clone(), sha256: change.contents.as_ref().map(sum) }
+    }
+}
+
+/// The owners' check that states a failure: it is red before the change and green after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reproduction {
+    /// The check's name in `.sre-space.yaml`.
+    pub check: String,
+    /// The file that carries it.
+    pub file: String,
+}
+
 /// A change rendered from a remedy, ready to be judged. Contract: `Incident.proposal`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
@@ -143,6 +171,9 @@ pub struct Proposal {
     pub files: Vec<String>,
     /// The files' new contents.
     pub changes: Vec<FileChange>,
+    /// The check among them that states the failure, where the owners prepared one.
+    #[serde(default)]
+    pub reproduces: Option<Reproduction>,
     /// Unified diff.
     pub diff: String,
     /// Lines added and removed.
@@ -157,14 +188,15 @@ pub struct Proposal {
 
 /// The digest that binds judgement to deed: incident, base commit, and every file's new contents.
 pub fn digest(incident: &IncidentId, base: &Sha, changes: &[FileChange]) -> Digest {
+    digest_of(incident, base, &changes.iter().map(FileSum::of).collect::<Vec<_>>())
+}
+
+/// The same from the files' sums, for whoever has no contents.
+pub fn digest_of(incident: &IncidentId, base: &Sha, files: &[FileSum]) -> Digest {
     let mut parts: Vec<&[u8]> = vec![incident.as_str().as_bytes(), base.0.as_bytes()];
-    for change in changes {
-        parts.push(change.path.as_bytes());
-        parts.push(match &change.contents {
-            Some(_) => b"write",
-            None => b"delete",
-        });
-        parts.push(change.contents.as_deref().unwrap_or_default().as_bytes());
+    for file in files {
+        parts.push(file.path.as_bytes());
+        parts.push(file.sha256.as_ref().map_or(b"delete", |sum| sum.as_str().as_bytes()));
     }
     Digest::of(parts)
 }
@@ -179,6 +211,17 @@ pub enum Decision {
     Deny,
     /// Open; a person merges.
     RequireApproval,
+}
+
+impl Decision {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Deny => "DENY",
+            Self::RequireApproval => "REQUIRE_APPROVAL",
+        }
+    }
 }
 
 /// Policy's answer. Contract: `Incident.verdict`.

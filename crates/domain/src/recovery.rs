@@ -28,11 +28,39 @@ pub enum Outcome {
     Inconclusive,
 }
 
+impl Outcome {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "RECOVERED",
+            Self::Regressed => "REGRESSED",
+            Self::Unchanged => "UNCHANGED",
+            Self::Inconclusive => "INCONCLUSIVE",
+        }
+    }
+}
+
+/// What a judgement's statistic is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Test {
+    /// Wald's test on the new revision's requests.
+    #[default]
+    Sequential,
+    /// The CUSUM that detected the failure, over its threshold again after a recovery.
+    Relapse,
+    /// None: no request of the new revision was ever seen.
+    Arrival,
+}
+
 /// Judgement with its numbers. Contract: `Incident.recovery`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
     /// The answer.
     pub verdict: Outcome,
+    /// What it rests on.
+    #[serde(default)]
+    pub test: Test,
     /// Events counted on the new revision.
     pub samples: u64,
     /// Bad ones among them.
@@ -120,6 +148,7 @@ pub fn judge(seen: &Seen, before: Before) -> Option<Recovery> {
     let answer = |verdict, reason: String| {
         Some(Recovery {
             verdict,
+            test: Test::Sequential,
             samples: counted.all,
             bad: counted.bad,
             probes: counted.all.saturating_sub(seen.service.all),

@@ -52,3 +52,12 @@ pub struct Signal {
     /// First bad event of this excursion, milliseconds since the Unix epoch.
     pub onset_ms: i64,
 }
+
+impl Signal {
+    /// Bad events in the window.
+    pub fn bad(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+        let bad = (self.observed * self.samples as f64).round() as u64;
+        bad
+    }
+}

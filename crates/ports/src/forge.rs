@@ -15,8 +15,8 @@ use thiserror::Error;
 pub enum Checks {
     /// No result yet.
     Pending,
-    /// All green.
-    Passed,
+    /// All green; in the words of who ran them.
+    Passed(String),
     /// At least one red; the sentence says which.
     Failed(String),
 }
@@ -166,6 +166,8 @@ pub trait Changes: Send + Sync {
         permit: &Permit<Propose>,
         draft: &PullRequestDraft,
     ) -> Result<PullRequest, ForgeError>;
+    /// Replaces the body of a pull request of ours, merged or not.
+    async fn describe(&self, permit: &Permit<Propose>, number: u64, body: &str) -> Result<(), ForgeError>;
     /// Merges the pull request if its head is still `head` and its checks are green, or finds it merged.
     async fn merge(&self, permit: &Permit<Merge>, number: u64, head: &Sha) -> Result<Merged, ForgeError>;
 }

@@ -1,21 +1,23 @@
-//! The owners' check runner: every pull request's head is parsed and booted, and the result stands in the repository.
+//! The owners' check runner: every pull request's head is parsed and booted, the checks it carries are run, and the result
+//! stands in the repository.
 //!
 //! A result is the ref `refs/checks/<sha>`: a commit whose tree holds `check.json`.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use git2::{FileMode, Oid, Repository};
 use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use crate::deployer::Plan;
 use crate::platform::Platform;
 use crate::process::Process;
 use crate::services::migrate;
-use crate::{git, lifeline};
+use crate::{git, lifeline, reproduce};
 
 /// How often pull requests are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -71,16 +73,22 @@ fn check(platform: &Platform, repo: &Repository, head: Oid) -> Value {
     };
     let place = platform.dir.join("checks").join(head.to_string());
     let parsed = run("parse", parse(repo, head, &place));
-    let green = parsed && run("boot", boot(platform, repo, head, &place));
+    let booted = parsed && run("boot", boot(platform, repo, head, &place));
+    let mut said = vec!["parses and boots".to_owned()];
+    let stated = || reproduce::run(platform, repo, (base(repo, head)?, head), &place);
+    let green = booted && run("checks", stated().map(|more| said.extend(more)));
     let failed = checks.iter().find(|check| check["state"] == "failure");
-    let summary =
-        failed.map_or_else(|| "parses and boots".to_owned(), |check| format!("{}: {}", check["name"], check["detail"]));
+    let summary = failed.map_or_else(|| said.join("; "), |check| format!("{}: {}", check["name"], check["detail"]));
     json!({"sha": head.to_string(), "state": if green { "success" } else { "failure" }, "summary": summary, "checks": checks})
 }
 
+/// Where a head left main.
+fn base(repo: &Repository, head: Oid) -> Result<Oid> {
+    Ok(repo.merge_base(git::head(repo).context("there is no main")?, head)?)
+}
+
 fn changed(repo: &Repository, head: Oid) -> Result<Vec<String>> {
-    let base = git::head(repo).context("there is no main")?;
-    git::changed(repo, Some(repo.merge_base(base, head)?), head)
+    git::changed(repo, Some(base(repo, head)?), head)
 }
 
 /// Every changed file that has a syntax parses.
@@ -103,9 +111,14 @@ fn parse(repo: &Repository, head: Oid, place: &Path) -> Result<()> {
 /// All migrations apply to an empty database.
 fn migrations(place: &Path) -> Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(empty_database()).await?;
         migrate(&pool, &place.join("migrations")).await
     })
+}
+
+/// A database in memory that, as the services' own, uses the indexes there are and makes none up.
+pub fn empty_database() -> SqliteConnectOptions {
+    SqliteConnectOptions::new().in_memory(true).pragma("automatic_index", "off")
 }
 
 /// Every service that the change makes a new release of boots and answers.
@@ -125,10 +138,20 @@ fn boot(platform: &Platform, repo: &Repository, head: Oid, place: &Path) -> Resu
 }
 
 fn answers(socket: &TcpListener) -> Result<()> {
-    let mut stream = TcpStream::connect(socket.local_addr()?)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("{}", answer.lines().next().unwrap_or("no answer")) }
+    match request(socket.local_addr()?, "GET /healthz HTTP/1.1", "", Duration::from_secs(5))? {
+        200 => Ok(()),
+        status => bail!("status {status}"),
+    }
+}
+
+/// Sends one request, whose last header lines are added here, and waits for its status so long.
+pub fn request(address: SocketAddr, head: &str, body: &str, within: Duration) -> Result<u16> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.write_all(format!("{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n{body}").as_bytes())?;
+    // `HTTP/1.1 200`: nothing after it matters.
+    let mut line = [0; 12];
+    stream.read_exact(&mut line)?;
+    let status = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.parse().ok());
+    status.context("the answer is not HTTP")
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use git2::{Oid, Repository};
 
 use crate::git::{self, Edit};
-use crate::seed;
+use crate::{reproduce, seed};
 
 /// Each quote holds its connection across the slow rating call.
 pub const HOLD_CONNECTION: &str = "500";
@@ -71,8 +71,9 @@ pub fn resolve(data: &Path, repo: &Path) -> Result<Option<Oid>> {
     let differs = |(path, text): &(&str, &str)| git::file(&repo, head, path).ok().as_deref() != Some(text.as_bytes());
     let restored =
         seed::baseline().filter(differs).map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())));
-    let later = git::changed(&repo, None, head)?.into_iter().filter(|path| path.starts_with("migrations/"));
-    let removed = later.filter(|path| !seed::has_migration(path)).map(|path| (path, None));
+    let added = |path: &String| path.starts_with("migrations/") && !seed::has_migration(path);
+    let later = git::changed(&repo, None, head)?.into_iter().filter(|path| added(path) || reproduce::is_carried(path));
+    let removed = later.map(|path| (path, None));
     let edits: Vec<Edit> = restored.chain(removed).collect();
     if edits.is_empty() {
         return Ok(None);

@@ -16,6 +16,7 @@ mod http;
 mod lifeline;
 pub mod platform;
 mod process;
+mod reproduce;
 pub mod seed;
 mod services;
 mod telemetry;

@@ -9,7 +9,7 @@ use crate::platform::Platform;
 const RULES: &str = ".sre-space.yaml";
 
 /// Files of the first commit.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 14] = [
     ("README.md", include_str!("../seed/README.md")),
     ("deploy.yaml", include_str!("../seed/deploy.yaml")),
     ("config/marketplace-web.yaml", include_str!("../seed/config/marketplace-web.yaml")),
@@ -20,6 +20,10 @@ const FILES: [(&str, &str); 10] = [
     ("migrations/0002_customers.sql", include_str!("../seed/migrations/0002_customers.sql")),
     ("migrations/0003_history.sql", include_str!("../seed/migrations/0003_history.sql")),
     ("patches/history-index.sql", include_str!("../seed/patches/history-index.sql")),
+    ("checks/templates/history.yaml", include_str!("../seed/checks/templates/history.yaml")),
+    ("checks/templates/pool.yaml", include_str!("../seed/checks/templates/pool.yaml")),
+    ("checks/templates/prices.yaml", include_str!("../seed/checks/templates/prices.yaml")),
+    ("checks/templates/provider.yaml", include_str!("../seed/checks/templates/provider.yaml")),
 ];
 
 /// Creates and fills the repository when it is not there; tells it the present ports when they changed.

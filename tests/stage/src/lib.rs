@@ -26,6 +26,16 @@ const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider
 const AT_ONCE: u32 = 3;
 static STAGES: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
+/// What a loop may take from the injection to the end, on two busy cores and without optimisation.
+pub const PATIENCE: Duration = Duration::from_secs(150);
+/// States in which nothing more happens by itself.
+pub const ENDS: [&str; 3] = ["resolved", "escalated", "awaiting_human"];
+
+/// A text of a JSON value; empty when there is none.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// How a play is set up.
 pub struct Setup {
     /// Quotes per second.
@@ -177,9 +187,7 @@ impl Stage {
         self.until(&format!("{count} incidents that ended"), patience, async || {
             let mut incidents = self.get("/api/v1/incidents").await?.as_array()?.clone();
             incidents.retain(|incident| incident["state"] != "suppressed");
-            let ended = |incident: &Value| {
-                ["resolved", "escalated", "awaiting_human"].iter().any(|end| incident["state"] == *end)
-            };
+            let ended = |incident: &Value| ENDS.iter().any(|end| incident["state"] == *end);
             (incidents.len() >= count && incidents.iter().all(ended)).then_some(incidents)
         })
         .await
@@ -230,14 +238,36 @@ impl Stage {
 
     /// Runs the product's command line against the control plane; answers exit code and all it printed.
     pub fn command(&self, args: &[&str]) -> (Option<i32>, String) {
-        let run = Command::new(self.binary)
-            .args(args)
-            .args(["--server", &self.api])
-            .current_dir(self.dir.path())
-            .output()
-            .expect("the command runs");
+        self.run(&[args, &["--server", &self.api]].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let run = Command::new(self.binary).args(args).current_dir(self.dir.path()).output().expect("the command runs");
         let told = [run.stdout, run.stderr].concat();
         (run.status.code(), String::from_utf8_lossy(&told).into_owned())
+    }
+
+    /// Every pull request of the control plane passes `verify-proof`, and none does with one byte of it flipped.
+    pub async fn proven(&self) {
+        let activity = self.get("/api/git-activity").await.expect("the activity");
+        let pulls = activity["pull_requests"].as_array().cloned().unwrap_or_default();
+        let ours = |pull: &&Value| pull["branch"].as_str().is_some_and(|branch| branch.starts_with("sre-space/"));
+        let bodies: Vec<&str> = pulls.iter().filter(ours).filter_map(|pull| pull["body"].as_str()).collect();
+        assert!(!bodies.is_empty(), "no pull request of ours: {activity:#}");
+        for body in bodies {
+            let (code, told) = self.verify_proof(body.as_bytes());
+            assert_eq!(code, Some(0), "{told}\n{body}");
+            let mut flipped = body.as_bytes().to_vec();
+            let middle = flipped.len() / 2;
+            flipped[middle] ^= 1;
+            assert_eq!(self.verify_proof(&flipped).0, Some(1), "byte {middle} flipped");
+        }
+    }
+
+    fn verify_proof(&self, body: &[u8]) -> (Option<i32>, String) {
+        let file = self.dir.path().join("pull-request.md");
+        std::fs::write(&file, body).expect("a file");
+        self.run(&["verify-proof", &file.to_string_lossy()])
     }
 
     /// Reads the API.

@@ -61,8 +61,8 @@ pub enum Event {
         /// Where a person can read it.
         url: String,
     },
-    /// The checks of the pinned head are green.
-    ChecksPassed,
+    /// The checks of the pinned head are green; their own words.
+    ChecksPassed(String),
     /// A check is red; the sentence says which.
     ChecksFailed(String),
     /// Merged.

@@ -6,8 +6,8 @@ use super::{Finding, Note};
 use crate::diagnosis::Source;
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
-use crate::proposal::{Decision, Proposal, Verdict};
-use crate::recovery::{Outcome, Recovery};
+use crate::proposal::{Proposal, Verdict};
+use crate::recovery::Recovery;
 
 /// One sentence with the facts behind it.
 pub(super) fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note {
@@ -50,11 +50,7 @@ pub(super) fn rendered(proposal: &Proposal) -> Note {
 
 /// What policy says, and by which rules.
 pub(super) fn ruled(verdict: &Verdict) -> Note {
-    let word = match verdict.decision {
-        Decision::Allow => "ALLOW",
-        Decision::Deny => "DENY",
-        Decision::RequireApproval => "REQUIRE_APPROVAL",
-    };
+    let word = verdict.decision.as_str();
     let rules = if verdict.rules.is_empty() { "no rule".to_owned() } else { verdict.rules.join(", ") };
     let text = format!("{word} by {rules}: {}", verdict.reasons.join("; "));
     tell(Agent::Guardrail, Phase::Decide, &text, json!(verdict))
@@ -62,12 +58,7 @@ pub(super) fn ruled(verdict: &Verdict) -> Note {
 
 /// The judgement with its numbers.
 pub(super) fn recovery_note(recovery: &Recovery) -> Note {
-    let word = match recovery.verdict {
-        Outcome::Recovered => "RECOVERED",
-        Outcome::Regressed => "REGRESSED",
-        Outcome::Unchanged => "UNCHANGED",
-        Outcome::Inconclusive => "INCONCLUSIVE",
-    };
+    let word = recovery.verdict.as_str();
     let text = format!(
         "{word}: {} ({} samples, {} bad; statistic {:.2}, threshold {:.2})",
         recovery.reason, recovery.samples, recovery.bad, recovery.statistic, recovery.threshold

@@ -12,7 +12,7 @@ use crate::ids::Sha;
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
 use crate::proposal::{Decision, Proposal, Verdict};
-use crate::recovery::{Outcome, Recovery};
+use crate::recovery::{Outcome, Recovery, Test};
 use crate::signal::Signal;
 
 /// Decides what an event means for an incident.
@@ -33,7 +33,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Branched
         | Event::Committed(_)
         | Event::Proposed { .. }
-        | Event::ChecksPassed
+        | Event::ChecksPassed(_)
         | Event::ChecksFailed(_)
         | Event::Merged { .. } => state == State::Acting,
         Event::Deployed | Event::NotDeployed(_) => state == State::Deploying,
@@ -67,7 +67,7 @@ impl Machine<'_> {
             Event::Branched => self.branched(),
             Event::Committed(sha) => self.committed(sha),
             Event::Proposed { pr, url } => self.proposed(pr, url),
-            Event::ChecksPassed => self.checked(),
+            Event::ChecksPassed(what) => self.checked(what),
             Event::ChecksFailed(what) => self.red(what),
             Event::Merged { revision, at } => self.merged(revision, at),
             Event::Deployed => self.deployed(),
@@ -269,8 +269,11 @@ impl Machine<'_> {
         }
     }
 
-    fn checked(self) -> Step {
-        let note = fixer("checks are green for the pinned head", json!({}));
+    fn checked(mut self, what: String) -> Step {
+        let note = fixer(&format!("checks are green for the pinned head: {what}"), json!({"checks": what}));
+        if let Some(change) = &mut self.incident.change {
+            change.checks = Some(what);
+        }
         let allowed = self.incident.verdict.as_ref().is_some_and(|verdict| verdict.decision == Decision::Allow);
         if allowed {
             return self.to(State::Acting, Effect::Merge, note);
@@ -377,6 +380,7 @@ impl Machine<'_> {
 fn never_deployed(why: &str) -> Recovery {
     Recovery {
         verdict: Outcome::Inconclusive,
+        test: Test::Arrival,
         samples: 0,
         bad: 0,
         probes: 0,

@@ -69,6 +69,7 @@ fn proposal(remedy: Remedy) -> Proposal {
         base: Sha("b".repeat(40)),
         files: vec!["config/shop.yaml".into()],
         changes: vec![],
+        reproduces: None,
         diff: String::new(),
         lines: 2,
         digest: Digest::of([b"change".as_slice()]),
@@ -87,7 +88,16 @@ fn verdict(decision: Decision) -> Verdict {
 }
 
 fn recovery(verdict: Outcome) -> Recovery {
-    Recovery { verdict, samples: 80, bad: 0, probes: 0, statistic: 7.0, threshold: 6.9, reason: "tested".into() }
+    Recovery {
+        verdict,
+        test: Default::default(),
+        samples: 80,
+        bad: 0,
+        probes: 0,
+        statistic: 7.0,
+        threshold: 6.9,
+        reason: "tested".into(),
+    }
 }
 
 fn opened() -> Incident {
@@ -108,7 +118,7 @@ fn to_merge(remedy: Remedy) -> Vec<Event> {
         Event::Branched,
         Event::Committed(Sha("c".repeat(40))),
         Event::Proposed { pr: 7, url: "http://localhost/7".into() },
-        Event::ChecksPassed,
+        Event::ChecksPassed("parses and boots".into()),
         Event::Merged { revision: Sha("d".repeat(40)), at: now() },
     ]
 }

@@ -76,6 +76,7 @@ fn proposal() -> Proposal {
         base: Sha("ba5e".to_owned()),
         files: vec!["config/quote-engine.yaml".to_owned()],
         changes: vec![FileChange { path: "config/quote-engine.yaml".to_owned(), contents: None }],
+        reproduces: None,
         diff: diff.to_owned(),
         lines: 2,
         digest: Digest::of([b"plan".as_slice()]),
@@ -86,7 +87,16 @@ fn proposal() -> Proposal {
 
 fn judged(verdict: Outcome, bad: u64) -> Recovery {
     let reason = STRANGER.to_owned();
-    Recovery { verdict, samples: 120, bad, probes: 40, statistic: -5.118, threshold: -4.595, reason }
+    Recovery {
+        verdict,
+        test: Default::default(),
+        samples: 120,
+        bad,
+        probes: 40,
+        statistic: -5.118,
+        threshold: -4.595,
+        reason,
+    }
 }
 
 fn incident() -> Incident {

@@ -103,7 +103,7 @@ impl Case {
 
     async fn merge(&self, bench: &dyn Bench) -> Result<Merged, ForgeError> {
         let (head, pull) = self.propose(bench).await?;
-        bench.report(&head, Checks::Passed);
+        bench.report(&head, Checks::Passed("green".to_owned()));
         bench.changes().merge(&self.merge, pull.number, &head).await
     }
 }
@@ -115,6 +115,7 @@ fn proposal(base: &Sha, changes: &[FileChange], digest: sre_space_domain::ids::D
         base: base.clone(),
         files: changes.iter().map(|change| change.path.clone()).collect(),
         changes: changes.to_vec(),
+        reproduces: None,
         diff: String::new(),
         lines: 2,
         digest,
@@ -146,7 +147,7 @@ pub async fn repeating_changes_nothing(bench: &dyn Bench) {
     let first = case.propose(bench).await.expect("propose");
     assert_eq!(case.propose(bench).await.expect("propose again"), first);
     let (head, pull) = first;
-    bench.report(&head, Checks::Passed);
+    bench.report(&head, Checks::Passed("green".to_owned()));
     let merged = bench.changes().merge(&case.merge, pull.number, &head).await.expect("merge");
     assert_eq!(bench.changes().merge(&case.merge, pull.number, &head).await.expect("merge again"), merged);
     let (same_head, same_pull) = case.propose(bench).await.expect("propose after the merge");
@@ -162,6 +163,26 @@ pub async fn repeating_changes_nothing(bench: &dyn Bench) {
     assert_eq!(text(bench, FILE).await, AFTER);
 }
 
+/// The body of our pull request can be replaced, before and after the merge, by whoever may propose it.
+pub async fn a_body_is_replaced_by_its_owner(bench: &dyn Bench) {
+    let (case, changes) = (turn(bench).await, bench.changes());
+    let (head, pull) = case.propose(bench).await.expect("propose");
+    let body = async || bench.issues().activity(1).await.expect("activity").0.remove(0).body;
+    changes.describe(&case.propose, pull.number, "open").await.expect("described");
+    assert_eq!(body().await, "open");
+    let other = Case::new("B", &case.base, case.changes.clone());
+    let stranger = changes.describe(&other.propose, pull.number, "not mine").await;
+    assert!(matches!(stranger, Err(ForgeError::NotPermitted(_))), "{stranger:?}");
+    bench.report(&head, Checks::Passed("green".to_owned()));
+    changes.merge(&case.merge, pull.number, &head).await.expect("merge");
+    for _ in 0..2 {
+        changes.describe(&case.propose, pull.number, "merged").await.expect("described");
+    }
+    assert_eq!(body().await, "merged");
+    let missing = changes.describe(&case.propose, 99, "nobody's").await;
+    assert!(matches!(missing, Err(ForgeError::Missing(_))), "{missing:?}");
+}
+
 /// A folder's files are listed by name, without its folders and without what lies deeper.
 pub async fn a_folder_is_listed(bench: &dyn Bench) {
     let at = bench.push("main", &[file("a/0002_b.sql", "2"), file("a/0001_a.sql", "1"), file("a/deep/x.sql", "x")]);
@@ -175,9 +196,9 @@ pub async fn a_folder_is_listed(bench: &dyn Bench) {
 pub async fn a_moved_head_is_refused(bench: &dyn Bench) {
     let case = turn(bench).await;
     let (head, pull) = case.propose(bench).await.expect("propose");
-    bench.report(&head, Checks::Passed);
+    bench.report(&head, Checks::Passed("green".to_owned()));
     let moved = bench.push(&case.branch, &[file(FILE, "pool: 7\n")]);
-    bench.report(&moved, Checks::Passed);
+    bench.report(&moved, Checks::Passed("green".to_owned()));
     let refused = bench.changes().merge(&case.merge, pull.number, &head).await;
     assert!(matches!(&refused, Err(ForgeError::HeadMoved { found, .. }) if *found == moved), "{refused:?}");
     let other = bench.changes().merge(&case.merge, pull.number, &moved).await;
@@ -211,7 +232,7 @@ pub async fn a_permit_covers_one_proposal(bench: &dyn Bench) {
     let open = changes.open_pull_request(&judged.propose, &judged.draft()).await;
     assert!(matches!(open, Err(ForgeError::NotPermitted(_))), "{open:?}");
     let pull = changes.open_pull_request(&other.propose, &other.draft()).await.expect("covered by its own permit");
-    bench.report(&stranger, Checks::Passed);
+    bench.report(&stranger, Checks::Passed("green".to_owned()));
     let merge = changes.merge(&judged.merge, pull.number, &stranger).await;
     assert!(matches!(merge, Err(ForgeError::NotPermitted(_))), "{merge:?}");
     assert_eq!(text(bench, FILE).await, BEFORE);
@@ -260,7 +281,7 @@ pub async fn a_revert_permit_merges_nothing_else(bench: &dyn Bench) {
 
     let other = Case::new("B", &merged.revision, vec![file(FILE, "pool: 50\n")]);
     let (head, pull) = other.propose(bench).await.expect("propose");
-    bench.report(&head, Checks::Passed);
+    bench.report(&head, Checks::Passed("green".to_owned()));
     let merge = bench.changes().merge(&undo.merge, pull.number, &head).await;
     assert!(matches!(merge, Err(ForgeError::NotPermitted(_))), "{merge:?}");
     assert_eq!(text(bench, FILE).await, AFTER);
@@ -286,7 +307,7 @@ pub async fn a_moved_main_is_merged_unless_it_conflicts(bench: &dyn Bench) {
     bench.push("main", &[file("README.md", "hello\n")]);
     case.merge(bench).await.expect("merge beside");
     assert_eq!((text(bench, FILE).await.as_str(), text(bench, "README.md").await.as_str()), (AFTER, "hello\n"));
-    bench.report(&clash_head, Checks::Passed);
+    bench.report(&clash_head, Checks::Passed("green".to_owned()));
     let refused = bench.changes().merge(&clash.merge, clash_pull.number, &clash_head).await;
     assert!(matches!(refused, Err(ForgeError::Conflict(_))), "{refused:?}");
 }

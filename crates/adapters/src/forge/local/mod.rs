@@ -142,6 +142,11 @@ impl Changes for LocalForge {
         self.write(move |git| pulls::open(git, &covers, &draft)).await
     }
 
+    async fn describe(&self, permit: &Permit<Propose>, number: u64, body: &str) -> Result<(), ForgeError> {
+        let (covers, body) = (permit.covers().clone(), body.to_owned());
+        self.write(move |git| pulls::describe(git, &covers, number, &body)).await
+    }
+
     async fn merge(&self, permit: &Permit<Merge>, number: u64, head: &Sha) -> Result<Merged, ForgeError> {
         let (covers, head) = (permit.covers().clone(), head.clone());
         self.write(move |git| pulls::merge(git, &covers, number, &head)).await

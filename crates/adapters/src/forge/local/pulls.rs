@@ -62,6 +62,18 @@ pub(super) fn merge(git: &Git, covers: &Covers, number: u64, judged: &Sha) -> Re
     Err(ForgeError::Unavailable("the deployed branch keeps moving".to_owned()).into())
 }
 
+pub(super) fn describe(git: &Git, covers: &Covers, number: u64, body: &str) -> Result<(), Trouble> {
+    let head = git.tip(&format!("refs/pull/{number}/head"))?;
+    meta::update(git, &format!("describe pull request {number}"), |git| {
+        let (pull, head) = meta::one::<Pull>(git, KIND, number)?
+            .zip(head)
+            .ok_or_else(|| ForgeError::Missing(format!("pull request {number} of ours")))?;
+        cover::commit(git, covers, &pull.incident, &git.repo.find_commit(head)?)?;
+        let is_new = pull.body != body;
+        is_new.then(|| meta::page(KIND, number, &Pull { body: body.to_owned(), ..pull })).transpose()
+    })
+}
+
 /// Newest first: ours with what is written about them, the owners' with what git tells.
 pub(super) fn newest(git: &Git, limit: usize) -> Result<Vec<PullRequest>, Trouble> {
     let mut heads = meta::heads(git)?;
@@ -103,7 +115,7 @@ fn unmoved(judged: &Sha, found: Option<Oid>) -> Result<(), Trouble> {
 
 fn green(git: &Git, head: &Sha) -> Result<(), Trouble> {
     let why = match read::checks(git, head)? {
-        Checks::Passed => return Ok(()),
+        Checks::Passed(_) => return Ok(()),
         Checks::Pending => format!("the checks of {head} have not finished"),
         Checks::Failed(summary) => format!("the checks of {head} are red: {summary}"),
     };

@@ -113,7 +113,7 @@ pub(super) fn checks(git: &Git, commit: &Sha) -> Result<Checks, Trouble> {
 fn verdict(report: &[u8], commit: &Sha) -> Checks {
     match serde_json::from_slice::<Report>(report) {
         Ok(report) if report.sha != *commit => Checks::Failed(format!("the report is about {}", report.sha)),
-        Ok(Report { state: Outcome::Success, .. }) => Checks::Passed,
+        Ok(Report { state: Outcome::Success, summary, .. }) => Checks::Passed(summary),
         Ok(Report { state: Outcome::Failure, summary, .. }) => Checks::Failed(summary),
         Err(error) => Checks::Failed(format!("the report cannot be read: {error}")),
     }

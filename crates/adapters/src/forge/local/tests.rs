@@ -128,6 +128,7 @@ fn proposal(base: &Sha, digest: Digest) -> Proposal {
         base: base.clone(),
         files: vec![],
         changes: vec![],
+        reproduces: None,
         diff: String::new(),
         lines: 2,
         digest,
@@ -325,7 +326,7 @@ async fn a_report_that_is_not_clearly_green_is_not_green() {
         assert!(matches!(checks, Checks::Failed(_)), "{report}: {checks:?}");
     }
     repo.green(&head);
-    assert_eq!(repo.forge.checks(&head).await.expect("checks"), Checks::Passed);
+    assert_eq!(repo.forge.checks(&head).await.expect("checks"), Checks::Passed(String::new()));
 }
 
 /// Two forges on one repository share no lock, as two processes do.

@@ -31,6 +31,13 @@ pub enum Call {
     Commit(CommitRequest),
     /// [`Changes::open_pull_request`].
     OpenPullRequest(PullRequestDraft),
+    /// [`Changes::describe`].
+    Describe {
+        /// Pull request.
+        number: u64,
+        /// Its body from now on.
+        body: String,
+    },
     /// [`Changes::merge`].
     Merge {
         /// Pull request.
@@ -152,6 +159,11 @@ impl Changes for RecordingForge {
         draft: &PullRequestDraft,
     ) -> Result<PullRequest, ForgeError> {
         self.change(Call::OpenPullRequest(draft.clone()), |state| state.open_pull_request(permit.covers(), draft))
+    }
+
+    async fn describe(&self, permit: &Permit<Propose>, number: u64, body: &str) -> Result<(), ForgeError> {
+        let call = Call::Describe { number, body: body.to_owned() };
+        self.change(call, |state| state.describe(permit.covers(), number, body))
     }
 
     async fn merge(&self, permit: &Permit<Merge>, number: u64, head: &Sha) -> Result<Merged, ForgeError> {

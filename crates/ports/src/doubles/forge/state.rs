@@ -165,6 +165,16 @@ impl State {
         Ok(view)
     }
 
+    pub(super) fn describe(&mut self, covers: &Covers, number: u64, body: &str) -> Result<(), ForgeError> {
+        let missing = || ForgeError::Missing(format!("pull request {number}"));
+        let pull = self.pulls.iter().find(|pull| pull.view.number == number).ok_or_else(missing)?;
+        self.covered(covers, &pull.incident, self.history.node(&pull.view.head)?)?;
+        for pull in self.pulls.iter_mut().filter(|pull| pull.view.number == number) {
+            body.clone_into(&mut pull.view.body);
+        }
+        Ok(())
+    }
+
     pub(super) fn merge(&mut self, covers: &Covers, number: u64, judged: &Sha) -> Result<Sha, ForgeError> {
         let missing = || ForgeError::Missing(format!("pull request {number}"));
         let pull = self.pulls.iter().find(|pull| pull.view.number == number).ok_or_else(missing)?;
@@ -253,7 +263,7 @@ impl State {
 
     fn green(&self, head: &Sha) -> Result<(), ForgeError> {
         match self.checks_of(head) {
-            Checks::Passed => Ok(()),
+            Checks::Passed(_) => Ok(()),
             Checks::Pending => Err(ForgeError::Conflict("the checks have not finished".to_owned())),
             Checks::Failed(summary) => Err(ForgeError::Conflict(format!("the checks are red: {summary}"))),
         }
