@@ -24,12 +24,14 @@ use sre_space_ports::probe::Prober;
 use sre_space_ports::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::autonomy::Autonomy;
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
 use crate::http;
 use crate::ingest::admit::Admission;
+use crate::ingest::telemetry::Telemetry;
 use crate::ingest::tokens::IngestTokens;
 use crate::ingest::{self, Ears};
 use crate::monitor::feed::Feed;
@@ -195,7 +197,8 @@ impl App {
         });
         let people = hire_loop(&mut crew, &context).await?;
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
-        let router = monitor::router(desk(&context, &ears, settings, (people, demo)))
+        let draining = crew.stopping(Stage::Edge);
+        let router = monitor::router(desk(&context, &ears, settings, (people, demo, draining)))
             .merge(ingest::http::router(Arc::clone(&ears)));
         serve_http(&mut crew, "monitor", doors.http, router);
         Ok(Self { crew, context })
@@ -214,6 +217,11 @@ async fn hire_loop(crew: &mut Crew, context: &Arc<Context>) -> Result<mpsc::Send
     let feed = context.parts.bus.subscribe(Topic::Spans, "scout").await?;
     let scout = Arc::clone(&context.scout);
     crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, tell, stop));
+    for (telemetry, name) in [(Telemetry::Metrics, "metrics"), (Telemetry::Logs, "logs")] {
+        let feed = context.parts.bus.subscribe(telemetry.topic(), "scout").await?;
+        let scout = Arc::clone(&context.scout);
+        crew.hire(Stage::Core, name, OnEnd::StopServer, |stop| watch::listen(scout, telemetry, feed, stop));
+    }
     let orchestrator = Orchestrator::resume(Arc::clone(context)).await?;
     crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, decisions, stop));
     Ok(people)
@@ -238,13 +246,15 @@ fn desk(
     context: &Arc<Context>,
     ears: &Arc<Ears>,
     settings: &Settings,
-    (people, demo): (mpsc::Sender<Asked>, Option<DemoPlane>),
+    (people, demo, draining): (mpsc::Sender<Asked>, Option<DemoPlane>, CancellationToken),
 ) -> Arc<Desk> {
     let parts = context.parts.clone();
     let (seen, status) = (Arc::clone(context), status(settings, ears));
     Arc::new(Desk {
         store: parts.store,
         feed: Arc::clone(&context.feed),
+        bus: parts.bus,
+        draining,
         issues: parts.issues,
         recollection: parts.recollection,
         policy: parts.policy,

@@ -60,6 +60,11 @@ impl Crew {
         });
     }
 
+    /// Cancelled when a stage is to stop.
+    pub fn stopping(&self, stage: Stage) -> CancellationToken {
+        self.stops[stage as usize].clone()
+    }
+
     /// Runs until `shutdown` resolves or a task ends that the server cannot do without; then stops stage by stage,
     /// giving each at most `grace`. Answers whether the end was asked for.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>, grace: Duration) -> bool {

@@ -18,6 +18,7 @@ use sre_space_domain::diagnosis::Diagnosis;
 use sre_space_domain::rca::{Current, Gap};
 use sre_space_domain::signal::Signal;
 
+use crate::ingest::telemetry::Telemetry;
 use crate::ingest::{MOST_BYTES, decode, json};
 
 /// How often Scout judges, milliseconds of event time.
@@ -96,7 +97,10 @@ fn lines(reader: Box<dyn BufRead>) -> Result<Vec<Bytes>> {
     for (number, line) in reader.lines().enumerate() {
         let line = line?;
         if !line.trim().is_empty() {
-            bodies.push(json::to_protobuf(line.as_bytes()).with_context(|| format!("line {} is no OTLP", number + 1))?);
+            bodies.push(
+                json::to_protobuf(Telemetry::Traces, line.as_bytes())
+                    .with_context(|| format!("line {} is no OTLP", number + 1))?,
+            );
         }
     }
     Ok(bodies)

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sre_space_agents::scout::{Scout, Sighting};
-use sre_space_ports::bus::{Delivery, Feed};
+use sre_space_ports::bus::{Delivery, Feed, Message};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::ingest::decode;
+use crate::ingest::telemetry::Telemetry;
 
 /// How often Scout judges its windows.
 const JUDGE_EVERY: Duration = Duration::from_millis(200);
@@ -28,7 +29,7 @@ pub async fn run(
             () = stop.cancelled() => return,
             delivery = feed.next() => match delivery {
                 Some(delivery) => {
-                    observe(&scout, &delivery);
+                    hear(&scout, Telemetry::Traces, &delivery);
                     if let Err(error) = feed.acknowledge(delivery.receipt).await {
                         warn!(%error, "a batch of spans was not acknowledged and will come again");
                     }
@@ -50,11 +51,30 @@ pub async fn run(
     }
 }
 
-fn observe(scout: &Mutex<Scout>, delivery: &Delivery) {
-    let message = &delivery.message;
+/// Runs until stopped or the bus is closed: metrics or logs, which need no judging.
+pub async fn listen(scout: Arc<Mutex<Scout>>, telemetry: Telemetry, mut feed: Box<dyn Feed>, stop: CancellationToken) {
+    loop {
+        let delivery = tokio::select! {
+            () = stop.cancelled() => return,
+            delivery = feed.next() => delivery,
+        };
+        let Some(delivery) = delivery else { return };
+        hear(&scout, telemetry, &delivery);
+        if let Err(error) = feed.acknowledge(delivery.receipt).await {
+            warn!(%error, "a batch was not acknowledged and will come again");
+        }
+    }
+}
+
+fn hear(scout: &Mutex<Scout>, telemetry: Telemetry, delivery: &Delivery) {
     let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = decode::spans(&message.body, &mut |span| scout.observe(&span, &message.source, message.received_ms));
+    let Message { body, source, received_ms, .. } = &delivery.message;
+    let read = match telemetry {
+        Telemetry::Traces => decode::spans(body, &mut |span| scout.observe(&span, source, *received_ms)),
+        Telemetry::Metrics => decode::points(body, &mut |point| scout.observe_point(&point)),
+        Telemetry::Logs => decode::records(body, &mut |record| scout.observe_record(&record)),
+    };
     if let Err(error) = read {
-        warn!(%error, source = message.source, "a batch of spans on the bus is malformed");
+        warn!(%error, source, topic = telemetry.topic().name(), "a batch on the bus is malformed");
     }
 }

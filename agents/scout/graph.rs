@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::names::{Name, Names};
 use super::revisions::Revisions;
+use super::vitals::{Heard, Vitals};
 
 /// Rates and quantiles are taken over the last full half-window and the running one, milliseconds.
 const HALF_WINDOW_MS: i64 = 5_000;
@@ -40,8 +41,11 @@ pub struct Node {
     pub p95_ms: f64,
     /// 99th percentile, milliseconds.
     pub p99_ms: f64,
-    /// `healthy` or `suspect`.
+    /// `healthy` or `suspect`; `unknown` where no span was seen.
     pub state: &'static str,
+    /// What it says beside its spans.
+    #[serde(flatten)]
+    pub heard: Heard,
 }
 
 /// Calls from one service to another.
@@ -53,6 +57,8 @@ pub struct Edge {
     pub to: String,
     /// Calls since the start.
     pub requests: u64,
+    /// Calls per second, lately.
+    pub rate: f64,
     /// Share of bad ones since the start.
     pub error_ratio: f64,
 }
@@ -65,18 +71,31 @@ struct Half {
     durations: BTreeMap<u64, u64>,
 }
 
+/// The last full half-window and the running one.
+#[derive(Default)]
+struct Lately {
+    last: Half,
+    now: Half,
+}
+
 #[derive(Default)]
 struct Served {
     requests: u64,
-    last: Half,
-    now: Half,
+    lately: Lately,
+}
+
+#[derive(Default)]
+struct Called {
+    all: u64,
+    bad: u64,
+    lately: Lately,
 }
 
 /// Counts of services and of the calls between them.
 #[derive(Default)]
 pub struct Calls {
     served: BTreeMap<Name, Served>,
-    edges: BTreeMap<(Name, Name), (u64, u64)>,
+    edges: BTreeMap<(Name, Name), Called>,
 }
 
 impl Calls {
@@ -84,18 +103,21 @@ impl Calls {
     pub fn served(&mut self, service: Name, duration_ns: u64, bad: bool, now_ms: i64) {
         let served = self.served.entry(service).or_default();
         served.requests += 1;
-        served.turn(now_ms);
-        served.now.all += 1;
-        served.now.bad += u64::from(bad);
-        *served.now.durations.entry(bucket(duration_ns / 1_000)).or_default() += 1;
+        served.lately.turn(now_ms);
+        let now = &mut served.lately.now;
+        now.all += 1;
+        now.bad += u64::from(bad);
+        *now.durations.entry(bucket(duration_ns / 1_000)).or_default() += 1;
     }
 
     /// Counts one matched call.
-    pub fn called(&mut self, from: Name, to: Name, bad: bool, _now_ms: i64) {
+    pub fn called(&mut self, from: Name, to: Name, bad: bool, now_ms: i64) {
         if from != to {
-            let (all, bads) = self.edges.entry((from, to)).or_default();
-            *all += 1;
-            *bads += u64::from(bad);
+            let called = self.edges.entry((from, to)).or_default();
+            called.all += 1;
+            called.bad += u64::from(bad);
+            called.lately.turn(now_ms);
+            called.lately.now.all += 1;
         }
     }
 
@@ -119,23 +141,35 @@ impl Calls {
     }
 
     /// The graph as it stands.
-    pub fn graph(&self, names: &Names, revisions: &Revisions, suspect: impl Fn(Name) -> bool, now_ms: i64) -> Graph {
-        let node = |(service, served): (&Name, &Served)| {
-            let revision = revisions.newest(*service).map_or("", |name| names.text(name));
-            let state = if suspect(*service) { "suspect" } else { "healthy" };
-            served.node(names.text(*service), revision, state, now_ms)
+    pub fn graph(
+        &self,
+        names: &Names,
+        (revisions, vitals): (&Revisions, &Vitals),
+        suspect: impl Fn(Name) -> bool,
+        now_ms: i64,
+    ) -> Graph {
+        let silent = Served::default();
+        let node = |service: Name| {
+            let revision = revisions.newest(service).map_or("", |name| names.text(name));
+            let (served, state) = match self.served.get(&service) {
+                Some(served) => (served, if suspect(service) { "suspect" } else { "healthy" }),
+                None => (&silent, "unknown"),
+            };
+            Node { heard: vitals.of(service), ..served.node(names.text(service), revision, state, now_ms) }
         };
-        let edge = |((from, to), (all, bad)): (&(Name, Name), &(u64, u64))| Edge {
+        let edge = |((from, to), called): (&(Name, Name), &Called)| Edge {
             from: names.text(*from).to_owned(),
             to: names.text(*to).to_owned(),
-            requests: *all,
-            error_ratio: *bad as f64 / (*all).max(1) as f64,
+            requests: called.all,
+            rate: called.lately.rate(now_ms),
+            error_ratio: called.bad as f64 / called.all.max(1) as f64,
         };
-        Graph { nodes: self.served.iter().map(node).collect(), edges: self.edges.iter().map(edge).collect() }
+        let services: BTreeSet<Name> = self.served.keys().copied().chain(vitals.services()).collect();
+        Graph { nodes: services.into_iter().map(node).collect(), edges: self.edges.iter().map(edge).collect() }
     }
 }
 
-impl Served {
+impl Lately {
     fn turn(&mut self, now_ms: i64) {
         if now_ms >= self.now.began_ms + HALF_WINDOW_MS {
             let fresh = Half { began_ms: now_ms, ..Half::default() };
@@ -143,28 +177,38 @@ impl Served {
         }
     }
 
+    /// The halves that are not too old to speak of now.
+    fn halves(&self, now_ms: i64) -> impl Iterator<Item = &Half> {
+        let fresh = move |half: &&Half| half.all > 0 && now_ms - half.began_ms <= 2 * HALF_WINDOW_MS + 1_000;
+        [&self.last, &self.now].into_iter().filter(fresh)
+    }
+
+    fn rate(&self, now_ms: i64) -> f64 {
+        let all: u64 = self.halves(now_ms).map(|half| half.all).sum();
+        let began = self.halves(now_ms).map(|half| half.began_ms).min().unwrap_or(now_ms);
+        all as f64 / ((now_ms - began).max(1_000) as f64 / 1_000.0)
+    }
+}
+
+impl Served {
     fn node(&self, service: &str, revision: &str, state: &'static str, now_ms: i64) -> Node {
-        let fresh = |half: &&Half| half.all > 0 && now_ms - half.began_ms <= 2 * HALF_WINDOW_MS + 1_000;
-        let halves: Vec<&Half> = [&self.last, &self.now].into_iter().filter(fresh).collect();
-        let all: u64 = halves.iter().map(|half| half.all).sum();
-        let bad: u64 = halves.iter().map(|half| half.bad).sum();
-        let began = halves.iter().map(|half| half.began_ms).min().unwrap_or(now_ms);
+        let halves = || self.lately.halves(now_ms);
+        let all: u64 = halves().map(|half| half.all).sum();
+        let bad: u64 = halves().map(|half| half.bad).sum();
         let mut durations: BTreeMap<u64, u64> = BTreeMap::new();
-        halves
-            .iter()
-            .flat_map(|half| &half.durations)
-            .for_each(|(at, count)| *durations.entry(*at).or_default() += count);
+        halves().flat_map(|half| &half.durations).for_each(|(at, count)| *durations.entry(*at).or_default() += count);
         let quantile = |q: f64| quantile_us(&durations, all, q) / 1_000.0;
         Node {
             service: service.to_owned(),
             revision: revision.to_owned(),
             requests: self.requests,
-            rate: all as f64 / ((now_ms - began).max(1_000) as f64 / 1_000.0),
+            rate: self.lately.rate(now_ms),
             error_ratio: bad as f64 / all.max(1) as f64,
             p50_ms: quantile(0.50),
             p95_ms: quantile(0.95),
             p99_ms: quantile(0.99),
             state,
+            heard: Heard::default(),
         }
     }
 }

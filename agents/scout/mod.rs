@@ -3,8 +3,8 @@
 //! Mission: notice that something broke, and whether it is well again. Trigger: spans. Authority: reads telemetry, nothing
 //! else. Output: [`Sighting`]s, [`Evidence`], and the judgement of a deployed change.
 //!
-//! Scout never reads a clock: every span and every question brings its own time. It knows spans and nothing of faults,
-//! switches or remedies. All memory is bounded by the named limits.
+//! Scout never reads a clock: every span and every question brings its own time. It judges by spans; of metrics it keeps the
+//! newest values and of logs the counts. It knows nothing of faults, switches or remedies. All memory is bounded by the named limits.
 
 mod buffer;
 mod graph;
@@ -14,13 +14,14 @@ mod revisions;
 mod series;
 #[cfg(test)]
 mod tests;
+mod vitals;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use sre_space_domain::evidence::{Evidence, Suspect};
 use sre_space_domain::recovery::Recovery;
 use sre_space_domain::signal::{Certainty, Signal};
-use sre_space_domain::telemetry::{SpanId, SpanKind, SpanView};
+use sre_space_domain::telemetry::{LogView, PointView, SpanId, SpanKind, SpanView};
 
 use self::buffer::{Buffer, Kept};
 use self::graph::Calls;
@@ -29,6 +30,8 @@ use self::names::{Name, Names};
 pub use self::recheck::{ProbeTally, Watch};
 use self::revisions::Revisions;
 use self::series::{Phase, Series};
+use self::vitals::Vitals;
+pub use self::vitals::{Heard, Newest};
 
 /// Spans of half-open calls that are remembered to match both sides.
 const MOST_CALLS: usize = 65_536;
@@ -94,6 +97,7 @@ pub struct Scout {
     revisions: Revisions,
     buffer: Buffer,
     calls: Calls,
+    vitals: Vitals,
     exits: HashMap<SpanId, Side>,
     entries: HashMap<SpanId, Side>,
     order: VecDeque<SpanId>,
@@ -109,6 +113,7 @@ impl Scout {
             revisions: Revisions::default(),
             buffer: Buffer::new(limits.buffer_spans, limits.buffer_ms),
             calls: Calls::default(),
+            vitals: Vitals::default(),
             exits: HashMap::new(),
             entries: HashMap::new(),
             order: VecDeque::new(),
@@ -135,6 +140,16 @@ impl Scout {
         let error = if span.exception_type.is_empty() { span.error_type } else { span.exception_type };
         let (error, database) = (self.names.other(error), self.names.other(span.db_system));
         self.buffer.keep(Kept::of(span, key, revision, error, database, received_ms));
+    }
+
+    /// Takes one data point.
+    pub fn observe_point(&mut self, point: &PointView<'_>) {
+        self.vitals.point(&mut self.names, point);
+    }
+
+    /// Takes one log record.
+    pub fn observe_record(&mut self, record: &LogView<'_>) {
+        self.vitals.record(&mut self.names, record);
     }
 
     /// Both sides of a call meet here: the edge of the service graph, and a second source for a bad one.
@@ -287,7 +302,7 @@ impl Scout {
     /// The service graph as the spans show it.
     pub fn graph(&self, now_ms: i64) -> Graph {
         let suspect = |service: Name| self.series.iter().any(|(key, series)| key.0 == service && series.suspects());
-        self.calls.graph(&self.names, &self.revisions, suspect, now_ms)
+        self.calls.graph(&self.names, (&self.revisions, &self.vitals), suspect, now_ms)
     }
 
     /// Judges a deployed change; `None` while undecided.

@@ -1,9 +1,11 @@
-//! `ExportTraceServiceRequest` bytes → borrowed span views, without allocating. Field numbers are those of
-//! opentelemetry-proto 1.x.
+//! Export requests as bytes → borrowed views of spans, data points and log records, without allocating. Field numbers are
+//! those of opentelemetry-proto 1.x.
 //!
 //! A message that is not protobuf, or nests values deeper than any reader after us should have to follow, is an error.
-//! A span that is well-formed and unusable is left out and counted, so that the sender hears of it by name.
+//! An item that is well-formed and unusable is left out and counted, so that the sender hears of it by name.
 
+mod logs;
+mod metrics;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -12,23 +14,25 @@ mod value;
 use sre_space_domain::telemetry::SpanView;
 use thiserror::Error;
 
+pub use self::logs::records;
+pub use self::metrics::points;
 use self::span::Draft;
 use self::value::{Scalar, key_value};
 use super::wire::{Fields, WireError};
 
-/// Attributes a span may have (the SDKs' own default).
+/// Attributes an item may have (the SDKs' own default).
 pub const MOST_ATTRIBUTES: usize = 128;
 /// Values inside values that are followed.
 pub const MOST_DEPTH: usize = 16;
 /// Bytes kept of one text.
 pub const MOST_TEXT: usize = 4 * 1024;
 
-/// What became of the spans of one request.
+/// What became of the items of one request: spans, data points or log records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Spans handed on.
+    /// Items handed on.
     pub accepted: u64,
-    /// Spans left out.
+    /// Items left out.
     pub rejected: u64,
     /// Why the last of them was; empty when none was.
     pub reason: &'static str,
@@ -45,11 +49,26 @@ pub enum DecodeError {
     TooDeep,
 }
 
-/// Why one span is left out.
+impl Counted {
+    fn count<T>(&mut self, item: Result<T, Rejected>, visit: &mut dyn FnMut(T)) {
+        match item {
+            Ok(item) => {
+                self.accepted += 1;
+                visit(item);
+            }
+            Err(Rejected(reason)) => {
+                self.rejected += 1;
+                self.reason = reason;
+            }
+        }
+    }
+}
+
+/// Why one item is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rejected(&'static str);
 
-/// What a resource says of its spans.
+/// What a resource says of its items.
 #[derive(Clone, Copy)]
 struct Origin<'a> {
     service: &'a str,
@@ -61,20 +80,36 @@ struct Origin<'a> {
 /// On an error the spans before it were visited already: a caller that must not act on half a message decodes twice.
 pub fn spans<'a>(body: &'a [u8], visit: &mut dyn FnMut(SpanView<'a>)) -> Result<Counted, DecodeError> {
     let mut counted = Counted::default();
-    for field in Fields::of(body) {
-        if let (1, value) = field? {
-            resource_spans(value.bytes()?, &mut counted, visit)?;
+    each_scope(body, &mut |message, origin| {
+        for field in Fields::of(message) {
+            match field? {
+                (1, value) => shallow_attributes(value.bytes()?, 3)?,
+                (2, value) => {
+                    let draft = Draft::read(value.bytes()?)?;
+                    counted.count(origin.and_then(|origin| draft.finish(origin)), visit);
+                }
+                _ => {}
+            }
         }
-    }
+        Ok(())
+    })?;
     Ok(counted)
 }
 
-/// Fields may come in any order, so the resource is read before the spans it describes.
-fn resource_spans<'a>(
-    message: &'a [u8],
-    counted: &mut Counted,
-    visit: &mut dyn FnMut(SpanView<'a>),
-) -> Result<(), DecodeError> {
+type VisitScope<'v, 'a> = &'v mut dyn FnMut(&'a [u8], Result<Origin<'a>, Rejected>) -> Result<(), DecodeError>;
+
+/// Visits every scope with what its resource says. All three requests are resources (field 1) of scopes (field 2).
+fn each_scope<'a>(body: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), DecodeError> {
+    for field in Fields::of(body) {
+        if let (1, value) = field? {
+            resource(value.bytes()?, visit)?;
+        }
+    }
+    Ok(())
+}
+
+/// Fields may come in any order, so the resource is read before the scopes it describes.
+fn resource<'a>(message: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), DecodeError> {
     let mut resource = Resource::default();
     for field in Fields::of(message) {
         if let (1, value) = field? {
@@ -84,34 +119,7 @@ fn resource_spans<'a>(
     let origin = resource.origin();
     for field in Fields::of(message) {
         if let (2, value) = field? {
-            scope_spans(value.bytes()?, origin, &mut |span| match span {
-                Ok(span) => {
-                    counted.accepted += 1;
-                    visit(span);
-                }
-                Err(Rejected(reason)) => {
-                    counted.rejected += 1;
-                    counted.reason = reason;
-                }
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn scope_spans<'a>(
-    message: &'a [u8],
-    origin: Result<Origin<'a>, Rejected>,
-    visit: &mut dyn FnMut(Result<SpanView<'a>, Rejected>),
-) -> Result<(), DecodeError> {
-    for field in Fields::of(message) {
-        match field? {
-            (1, value) => shallow_attributes(value.bytes()?, 3)?,
-            (2, value) => {
-                let draft = Draft::read(value.bytes()?)?;
-                visit(origin.and_then(|origin| draft.finish(origin)));
-            }
-            _ => {}
+            visit(value.bytes()?, origin)?;
         }
     }
     Ok(())

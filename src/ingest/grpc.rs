@@ -1,4 +1,4 @@
-//! OTLP over gRPC: `opentelemetry.proto.collector.trace.v1.TraceService/Export`.
+//! OTLP over gRPC: the `Export` methods of `TraceService`, `MetricsService` and `LogsService`.
 //!
 //! tonic carries the connection; the one message of the call is taken out of its frame here, so that it is bounded and
 //! inflated as over HTTP and never built as structs: two bytes of an empty span would become hundreds.
@@ -26,9 +26,9 @@ use super::decode::Counted;
 use super::http::Format;
 use super::inflate::Encoding;
 use super::refusal::Refusal;
+use super::telemetry::Telemetry;
 use super::{Ears, MOST_BYTES, Sent, reply};
 
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// A compression flag and the message's length stand before it.
 const FRAME_HEAD: usize = 5;
 /// Calls at the same time on one connection.
@@ -53,22 +53,25 @@ pub async fn serve(
         .initial_connection_window_size(WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .add_service(Receiver { ears })
+        .add_service(Receiver::<0> { ears: Arc::clone(&ears) })
+        .add_service(Receiver::<1> { ears: Arc::clone(&ears) })
+        .add_service(Receiver::<2> { ears })
         // An answer is a few bytes: held back to be sent with more, it would wait for the sender's delayed acknowledgement.
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
         .await
 }
 
+/// Takes the signal with this number: a service's name is part of its type.
 #[derive(Clone)]
-struct Receiver {
+struct Receiver<const SIGNAL: usize> {
     ears: Arc<Ears>,
 }
 
-impl NamedService for Receiver {
-    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+impl<const SIGNAL: usize> NamedService for Receiver<SIGNAL> {
+    const NAME: &'static str = Telemetry::ALL[SIGNAL].service();
 }
 
-impl Service<Request<Body>> for Receiver {
+impl<const SIGNAL: usize> Service<Request<Body>> for Receiver<SIGNAL> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -79,16 +82,16 @@ impl Service<Request<Body>> for Receiver {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let ears = Arc::clone(&self.ears);
-        Box::pin(async move { Ok(export(&ears, request).await) })
+        Box::pin(async move { Ok(export(&ears, Telemetry::ALL[SIGNAL], request).await) })
     }
 }
 
-async fn export(ears: &Ears, request: Request<Body>) -> Response<Body> {
+async fn export(ears: &Ears, telemetry: Telemetry, request: Request<Body>) -> Response<Body> {
     ears.stats.request();
-    let taken = if request.uri().path() == EXPORT {
-        accept(ears, request).await.map_err(Refusal::into_grpc)
+    let taken = if request.uri().path().ends_with("/Export") {
+        accept(ears, telemetry, request).await.map_err(Refusal::into_grpc)
     } else {
-        Err(Status::unimplemented("TraceService has one method: Export"))
+        Err(Status::unimplemented("the service has one method: Export"))
     };
     let mut response = taken.map_or_else(
         |status| {
@@ -101,7 +104,7 @@ async fn export(ears: &Ears, request: Request<Body>) -> Response<Body> {
     response
 }
 
-async fn accept(ears: &Ears, request: Request<Body>) -> Result<Counted, Refusal> {
+async fn accept(ears: &Ears, telemetry: Telemetry, request: Request<Body>) -> Result<Counted, Refusal> {
     let (head, body) = request.into_parts();
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let source = ears.tokens.source(text("authorization")).ok_or(Refusal::Unknown)?;
@@ -109,7 +112,7 @@ async fn accept(ears: &Ears, request: Request<Body>) -> Result<Counted, Refusal>
     let mut held = ears.admission.account();
     let framed = super::body::read(body, MOST_BYTES + FRAME_HEAD, &mut held).await?;
     let (encoding, bytes) = unframe(framed, encoding)?;
-    ears.take(Sent { source, encoding, format: Format::Protobuf, bytes }, held).await
+    ears.take(Sent { telemetry, source, encoding, format: Format::Protobuf, bytes }, held).await
 }
 
 /// The message of a unary call, and how it is compressed: a message may be plain though the call names an encoding.

@@ -5,6 +5,7 @@
 //! Mapping: <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding> — ids in hexadecimal, 64-bit numbers as text
 //! or number, enums as numbers, unknown fields and nulls ignored.
 
+mod metrics;
 mod scalar;
 mod shape;
 #[cfg(test)]
@@ -18,19 +19,25 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use thiserror::Error;
 
 use self::scalar::Scalar;
-use self::shape::{Field, Kind, REQUEST, Shape};
+use self::shape::{Field, Kind, Shape};
 use super::decode::MOST_DEPTH;
+use super::telemetry::Telemetry;
 
 /// The text is no OTLP/JSON request.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct JsonError(#[from] serde_json::Error);
 
-/// The protobuf bytes of an `ExportTraceServiceRequest` in OTLP/JSON.
-pub fn to_protobuf(text: &[u8]) -> Result<Bytes, JsonError> {
+/// The protobuf bytes of an export request in OTLP/JSON.
+pub fn to_protobuf(telemetry: Telemetry, text: &[u8]) -> Result<Bytes, JsonError> {
+    let shape = match telemetry {
+        Telemetry::Traces => &shape::TRACES,
+        Telemetry::Metrics => &metrics::REQUEST,
+        Telemetry::Logs => &shape::LOGS,
+    };
     let mut json = serde_json::Deserializer::from_slice(text);
     let mut out = Vec::new();
-    Object { shape: &REQUEST, out: &mut out, depth: 0 }.deserialize(&mut json)?;
+    Object { shape, out: &mut out, depth: 0 }.deserialize(&mut json)?;
     json.end()?;
     Ok(out.into())
 }

@@ -1,7 +1,7 @@
-//! Ears: OTLP traces over gRPC and HTTP, bounded before they are decoded, published as plain OTLP bytes.
+//! Ears: OTLP traces, metrics and logs over gRPC and HTTP, bounded before they are decoded, published as plain OTLP bytes.
 //!
 //! Both doors lead to one path: who sends ([`tokens`]), is there room ([`admit`]), the body ([`body`]), its compression
-//! ([`inflate`]), its spans ([`decode`]), the bus. A sender hears "yes" only after the bus has its spans.
+//! ([`inflate`]), what is in it ([`decode`]), the bus. A sender hears "yes" only after the bus has it.
 
 pub mod admit;
 pub mod body;
@@ -12,6 +12,7 @@ pub mod inflate;
 pub mod json;
 pub mod refusal;
 pub mod stats;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
@@ -21,15 +22,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
-use sre_space_ports::bus::{Bus, Message, Topic};
+use sre_space_ports::bus::{Bus, Message};
 use tokio::time::Instant;
 
 use self::admit::{Admission, Held};
-use self::decode::Counted;
+use self::decode::{Counted, DecodeError};
 use self::http::Format;
 use self::inflate::Encoding;
 use self::refusal::Refusal;
 use self::stats::IngestStats;
+use self::telemetry::Telemetry;
 use self::tokens::IngestTokens;
 
 /// Most bytes of one request, compressed or not.
@@ -51,6 +53,7 @@ pub struct Ears {
 
 /// One request's body, as it was sent.
 struct Sent {
+    telemetry: Telemetry,
     source: String,
     encoding: Encoding,
     format: Format,
@@ -65,35 +68,57 @@ impl Ears {
         let body = inflate::inflate(sent.encoding, sent.bytes, &mut held)?;
         let body = match sent.format {
             Format::Protobuf => body,
-            Format::Json => json::to_protobuf(&body).map_err(|error| Refusal::Malformed(error.to_string()))?,
+            Format::Json => {
+                json::to_protobuf(sent.telemetry, &body).map_err(|error| Refusal::Malformed(error.to_string()))?
+            }
         };
-        let counted = self.publish(sent.source, body).await?;
+        let counted = self.publish(sent.telemetry, sent.source, body).await?;
         self.stats.took(began.elapsed());
         Ok(counted)
     }
 
     /// Hands the body on as it is: whoever reads it leaves out the same spans.
-    async fn publish(&self, source: String, body: Bytes) -> Result<Counted, Refusal> {
-        let mut first = None;
-        let counted = decode::spans(&body, &mut |span| first = first.or(Some(span.trace_id)))
-            .map_err(|error| Refusal::Malformed(format!("no ExportTraceServiceRequest: {error}")))?;
-        self.stats.rejected(counted.rejected);
+    async fn publish(&self, telemetry: Telemetry, source: String, body: Bytes) -> Result<Counted, Refusal> {
+        let (counted, first) = look(telemetry, &body)
+            .map_err(|error| Refusal::Malformed(format!("no {}: {error}", telemetry.request())))?;
+        self.stats.rejected(telemetry, counted.rejected);
         let (received_ms, length) = ((self.now)(), body.len());
         match first {
-            Some(trace) => {
-                let message = Message { key: trace.to_string(), source, received_ms, body };
-                self.bus.publish(Topic::Spans, message).await?;
+            Some(key) => {
+                let message = Message { key, source, received_ms, body };
+                self.bus.publish(telemetry.topic(), message).await?;
             }
             // Partial success is for requests of which a part succeeded.
             None if counted.rejected > 0 => return Err(Refusal::Malformed(counted.reason.to_owned())),
             None => {}
         }
-        self.stats.accepted(&counted, length, received_ms);
+        self.stats.accepted(telemetry, &counted, length, received_ms);
         Ok(counted)
     }
 }
 
-/// The reply of the protocol: with a partial success when spans were left out.
+/// What is in a body, and the key of the first usable item: the trace of a span, the service of anything else.
+fn look(telemetry: Telemetry, body: &[u8]) -> Result<(Counted, Option<String>), DecodeError> {
+    match telemetry {
+        Telemetry::Traces => {
+            let mut first = None;
+            let counted = decode::spans(body, &mut |span| first = first.or(Some(span.trace_id)))?;
+            Ok((counted, first.map(|trace| trace.to_string())))
+        }
+        Telemetry::Metrics => {
+            let mut first = None;
+            let counted = decode::points(body, &mut |point| first = first.or(Some(point.service)))?;
+            Ok((counted, first.map(str::to_owned)))
+        }
+        Telemetry::Logs => {
+            let mut first = None;
+            let counted = decode::records(body, &mut |record| first = first.or(Some(record.service)))?;
+            Ok((counted, first.map(str::to_owned)))
+        }
+    }
+}
+
+/// The reply of the protocol, the same bytes for each signal: with a partial success when items were left out.
 fn reply(counted: &Counted) -> ExportTraceServiceResponse {
     let partial_success = (counted.rejected > 0).then(|| ExportTracePartialSuccess {
         rejected_spans: i64::try_from(counted.rejected).unwrap_or(i64::MAX),

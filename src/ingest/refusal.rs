@@ -34,9 +34,6 @@ pub enum Refusal {
     /// A compression that is not known here.
     #[error("content encoding {0:?} is not identity, gzip or zstd")]
     Encoding(String),
-    /// Metrics, logs, or a method that does not exist.
-    #[error("{0} are not taken in; traces are")]
-    Signal(&'static str),
     /// The body did not arrive in time, or not whole.
     #[error("the body did not arrive")]
     Slow,
@@ -62,13 +59,9 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy | Self::Down => true,
-            Self::Unknown
-            | Self::Malformed(_)
-            | Self::TooLarge
-            | Self::Media(_)
-            | Self::Encoding(_)
-            | Self::Signal(_)
-            | Self::Slow => false,
+            Self::Unknown | Self::Malformed(_) | Self::TooLarge | Self::Media(_) | Self::Encoding(_) | Self::Slow => {
+                false
+            }
         }
     }
 
@@ -79,7 +72,6 @@ impl Refusal {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted),
             Self::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
             Self::Encoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unimplemented),
-            Self::Signal(_) => (StatusCode::NOT_FOUND, Code::Unimplemented),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted),
             Self::Down => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),

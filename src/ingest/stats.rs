@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::decode::Counted;
+use super::telemetry::Telemetry;
 
 /// Buckets of latency; bucket n holds durations below 2^n microseconds, the last everything longer.
 const BUCKETS: usize = 28;
@@ -14,8 +15,8 @@ const BUCKETS: usize = 28;
 #[derive(Debug, Default)]
 pub struct IngestStats {
     requests: AtomicU64,
-    accepted: AtomicU64,
-    rejected: AtomicU64,
+    accepted: [AtomicU64; 3],
+    rejected: [AtomicU64; 3],
     refused: AtomicU64,
     bytes: AtomicU64,
     last_ms: AtomicI64,
@@ -31,6 +32,14 @@ pub struct Snapshot {
     pub accepted_spans: u64,
     /// Spans left out of accepted requests, and of those that had none usable.
     pub rejected_spans: u64,
+    /// Data points accepted.
+    pub accepted_data_points: u64,
+    /// Data points left out.
+    pub rejected_data_points: u64,
+    /// Log records accepted.
+    pub accepted_log_records: u64,
+    /// Log records left out.
+    pub rejected_log_records: u64,
     /// Requests not taken, whatever the reason.
     pub refused_requests: u64,
     /// Bytes accepted, decoded.
@@ -48,10 +57,16 @@ impl IngestStats {
     /// The counts now.
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let [accepted_spans, accepted_data_points, accepted_log_records] = self.accepted.each_ref().map(read);
+        let [rejected_spans, rejected_data_points, rejected_log_records] = self.rejected.each_ref().map(read);
         Snapshot {
             requests: read(&self.requests),
-            accepted_spans: read(&self.accepted),
-            rejected_spans: read(&self.rejected),
+            accepted_spans,
+            rejected_spans,
+            accepted_data_points,
+            rejected_data_points,
+            accepted_log_records,
+            rejected_log_records,
             refused_requests: read(&self.refused),
             bytes: read(&self.bytes),
             last_ingest_ms: self.last_ms.load(Ordering::Relaxed),
@@ -68,12 +83,12 @@ impl IngestStats {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn rejected(&self, spans: u64) {
-        self.rejected.fetch_add(spans, Ordering::Relaxed);
+    pub(super) fn rejected(&self, telemetry: Telemetry, items: u64) {
+        add(&self.rejected, telemetry, items);
     }
 
-    pub(super) fn accepted(&self, counted: &Counted, bytes: usize, now_ms: i64) {
-        self.accepted.fetch_add(counted.accepted, Ordering::Relaxed);
+    pub(super) fn accepted(&self, telemetry: Telemetry, counted: &Counted, bytes: usize, now_ms: i64) {
+        add(&self.accepted, telemetry, counted.accepted);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_ms.fetch_max(now_ms, Ordering::Relaxed);
     }
@@ -97,6 +112,16 @@ impl IngestStats {
         });
         reached.map_or(0, |bucket| 1 << bucket)
     }
+}
+
+fn add(counters: &[AtomicU64; 3], telemetry: Telemetry, items: u64) {
+    let [spans, points, records] = counters;
+    let counter = match telemetry {
+        Telemetry::Traces => spans,
+        Telemetry::Metrics => points,
+        Telemetry::Logs => records,
+    };
+    counter.fetch_add(items, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -96,6 +96,11 @@ fn ingest(page: &mut Page, counts: &Value) {
     let spans =
         ["accepted", "rejected"].map(|outcome| (labels(&[("outcome", outcome)]), count(&format!("{outcome}_spans"))));
     page.metric("ingest_spans_total", "counter", "Spans received.", spans.into());
+    for (item, name) in [("data_points", "Data points"), ("log_records", "Log records")] {
+        let rows = ["accepted", "rejected"]
+            .map(|outcome| (labels(&[("outcome", outcome)]), count(&format!("{outcome}_{item}"))));
+        page.metric(&format!("ingest_{item}_total"), "counter", &format!("{name} received."), rows.into());
+    }
     let requests = vec![(String::new(), count("requests"))];
     page.metric("ingest_requests_total", "counter", "Export requests, whatever became of them.", requests);
     let refused = vec![(String::new(), count("refused_requests"))];

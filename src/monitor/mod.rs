@@ -12,11 +12,13 @@ mod tests;
 
 use std::sync::Arc;
 
+use sre_space_ports::bus::Bus;
 use sre_space_ports::forge::Issues;
 use sre_space_ports::memory::Recollection;
 use sre_space_ports::policy::Policy;
 use sre_space_ports::store::Store;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::feed::Feed;
 use self::guard::Guard;
@@ -34,6 +36,10 @@ pub struct Desk {
     pub store: Arc<dyn Store>,
     /// Live events.
     pub feed: Arc<Feed>,
+    /// Whether messages can be published.
+    pub bus: Arc<dyn Bus>,
+    /// Cancelled once the server takes nothing in any more.
+    pub draining: CancellationToken,
     /// Tickets and pull requests.
     pub issues: Arc<dyn Issues>,
     /// Lessons.

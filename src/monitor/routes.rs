@@ -87,9 +87,16 @@ async fn health() -> Json<Value> {
 }
 
 async fn ready(State(desk): Shared) -> Answer {
+    let down = |what: String| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, what));
+    if desk.draining.is_cancelled() {
+        return down("draining: what was taken in is finished, nothing new is taken".to_owned());
+    }
+    if let Err(error) = desk.bus.health().await {
+        return down(format!("the bus is down: {error}"));
+    }
     match desk.store.journal(0, 1, None).await {
         Ok(_) => Ok(Json(json!({"status": "ready"}))),
-        Err(error) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the journal is down: {error}"))),
+        Err(error) => down(format!("the journal is down: {error}")),
     }
 }
 

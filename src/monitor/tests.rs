@@ -1,6 +1,7 @@
 //! The routes over real embedded parts: no gap in the events, errors that say what to do, nothing open that should not be.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,6 +11,7 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sre_space_domain::journal::{Agent, Draft, Phase};
+use sre_space_ports::bus::{BusError, Feed as BusFeed, Message, Topic};
 use sre_space_ports::store::{Store, Write};
 use tower::ServiceExt as _;
 
@@ -18,10 +20,33 @@ use super::*;
 use crate::app::Parts;
 use crate::config::Given;
 
+/// A bus that can be down.
+#[derive(Default)]
+struct Switch {
+    is_down: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Bus for Switch {
+    async fn publish(&self, _topic: Topic, _message: Message) -> Result<(), BusError> {
+        Err(BusError::Closed)
+    }
+
+    async fn health(&self) -> Result<(), BusError> {
+        if self.is_down.load(Ordering::Relaxed) { Err(BusError::Closed) } else { Ok(()) }
+    }
+
+    async fn subscribe(&self, _topic: Topic, _group: &str) -> Result<Box<dyn BusFeed>, BusError> {
+        Err(BusError::Closed)
+    }
+}
+
 struct Server {
     store: Arc<dyn Store>,
     feed: Arc<Feed>,
     router: Router,
+    bus: Arc<Switch>,
+    draining: CancellationToken,
     _dir: tempfile::TempDir,
 }
 
@@ -33,9 +58,12 @@ async fn server() -> Server {
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
     let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
     let feed = Arc::new(Feed::new(Arc::clone(&parts.store)));
+    let (bus, draining) = (Arc::new(Switch::default()), CancellationToken::new());
     let desk = Desk {
         store: Arc::clone(&parts.store),
         feed: Arc::clone(&feed),
+        bus: Arc::clone(&bus) as Arc<dyn Bus>,
+        draining: draining.clone(),
         issues: parts.issues,
         recollection: parts.recollection,
         policy: parts.policy,
@@ -46,7 +74,7 @@ async fn server() -> Server {
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
         demo: None,
     };
-    Server { store: parts.store, feed, router: router(Arc::new(desk)), _dir: dir }
+    Server { store: parts.store, feed, router: router(Arc::new(desk)), bus, draining, _dir: dir }
 }
 
 impl Server {
@@ -169,4 +197,22 @@ async fn health_and_metrics_tell_what_is_there() {
     let text = String::from_utf8_lossy(&body);
     assert!(text.contains("# TYPE sre_space_ingest_spans_total counter\n"), "{text}");
     assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("sre_space_")), "{text}");
+}
+
+#[tokio::test]
+async fn not_ready_without_a_bus_nor_while_draining() {
+    let ready = async |server: &Server| {
+        let (status, told) = server.get("/ready").await;
+        (status, told["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let first = server().await;
+    assert_eq!(ready(&first).await.0, StatusCode::OK);
+    first.bus.is_down.store(true, Ordering::Relaxed);
+    let (status, why) = ready(&first).await;
+    assert_eq!((status, why.contains("bus")), (StatusCode::SERVICE_UNAVAILABLE, true), "{why}");
+    let second = server().await;
+    second.draining.cancel();
+    let (status, why) = ready(&second).await;
+    assert_eq!((status, why.contains("draining")), (StatusCode::SERVICE_UNAVAILABLE, true), "{why}");
+    assert_eq!(second.get("/health").await.0, StatusCode::OK, "alive all the same");
 }

@@ -49,7 +49,7 @@ fn recorded(text: &str, name: &str) -> (tempfile::TempDir, PathBuf) {
         gzip.finish().expect("written");
     } else if name.ends_with(".bin") {
         for line in text.lines() {
-            let body = json::to_protobuf(line.as_bytes()).expect("OTLP");
+            let body = json::to_protobuf(Telemetry::Traces, line.as_bytes()).expect("OTLP");
             file.write_all(&u32::try_from(body.len()).expect("small").to_be_bytes()).expect("written");
             file.write_all(&body).expect("written");
         }

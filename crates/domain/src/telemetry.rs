@@ -30,6 +30,48 @@ macro_rules! hexadecimal {
 hexadecimal!(TraceId);
 hexadecimal!(SpanId);
 
+/// A data point of a metric, borrowed from a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PointView<'a> {
+    /// `service.name` of its resource.
+    pub service: &'a str,
+    /// The metric's name.
+    pub metric: &'a str,
+    /// Its unit, in UCUM (`By`, `ms`, `1`).
+    pub unit: &'a str,
+    /// When it was taken, nanoseconds since the Unix epoch; 0: not said.
+    pub at_ns: u64,
+    /// What it says.
+    pub value: PointValue,
+}
+
+/// What a data point says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PointValue {
+    /// A gauge or a sum.
+    Number(f64),
+    /// A histogram or a summary.
+    Distribution {
+        /// Values recorded.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+    },
+    /// Explicitly nothing (the flag "no recorded value").
+    Missing,
+}
+
+/// A log record, borrowed from a request. What it says is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogView<'a> {
+    /// `service.name` of its resource.
+    pub service: &'a str,
+    /// When it happened, nanoseconds since the Unix epoch; 0: not said.
+    pub at_ns: u64,
+    /// `SeverityNumber`: 17 and above are errors; 0: not said.
+    pub severity: u8,
+}
+
 /// The role of a span in a call (OpenTelemetry `SpanKind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

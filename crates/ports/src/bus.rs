@@ -9,6 +9,10 @@ use thiserror::Error;
 pub enum Topic {
     /// Plain OTLP `ExportTraceServiceRequest` bytes.
     Spans,
+    /// Plain OTLP `ExportMetricsServiceRequest` bytes.
+    Metrics,
+    /// Plain OTLP `ExportLogsServiceRequest` bytes.
+    Logs,
     /// AnomalyEvents as JSON, keyed by service.
     Signals,
     /// Incident updates as JSON, keyed by incident.
@@ -20,6 +24,8 @@ impl Topic {
     pub fn name(self) -> &'static str {
         match self {
             Self::Spans => "otlp_spans",
+            Self::Metrics => "otlp_metrics",
+            Self::Logs => "otlp_logs",
             Self::Signals => "sre.signals",
             Self::Incidents => "sre.incidents",
         }
@@ -78,6 +84,8 @@ impl BusError {
 pub trait Bus: Send + Sync {
     /// Publishes one message to every group subscribed to the topic.
     async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError>;
+    /// Whether messages can be published now, as far as the bus itself is concerned.
+    async fn health(&self) -> Result<(), BusError>;
     /// Joins a group. Messages published after the group's first subscription are kept for it.
     async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError>;
 }

@@ -1,5 +1,7 @@
 //! prost as the reference: whatever it reads, the borrowed reader reads the same way.
 
+mod others;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};

@@ -45,6 +45,11 @@ pub(super) fn key_value(message: &[u8]) -> Result<(&[u8], Scalar<'_>), DecodeErr
     entry(message, 1)
 }
 
+/// A value that nobody here reads: followed down, so that whoever does read it need not follow it deeper.
+pub(super) fn any_value(message: &[u8]) -> Result<(), DecodeError> {
+    any(message, &mut Scalar::Other, 1)
+}
+
 fn entry(message: &[u8], depth: usize) -> Result<(&[u8], Scalar<'_>), DecodeError> {
     let (mut key, mut scalar): (&[u8], _) = (&[], Scalar::Other);
     for field in Fields::of(message) {

@@ -44,6 +44,8 @@ impl Visitor<'_> for Scalar<'_> {
             | Encoding::Base64
             | Encoding::Integer
             | Encoding::Fixed64
+            | Encoding::Signed64
+            | Encoding::Zigzag
             | Encoding::Fixed32
             | Encoding::Double => return Err(E::invalid_type(Unexpected::Bool(value), &self)),
         }
@@ -75,7 +77,7 @@ impl Visitor<'_> for Scalar<'_> {
             Encoding::Base64 => {
                 write_bytes(self.field.number, &STANDARD.decode(value).map_err(|_| wrong())?, self.out);
             }
-            Encoding::Integer | Encoding::Fixed64 | Encoding::Fixed32 => {
+            Encoding::Integer | Encoding::Fixed64 | Encoding::Signed64 | Encoding::Zigzag | Encoding::Fixed32 => {
                 self.number(value.parse().map_err(|_| wrong())?)?;
             }
             Encoding::Double => self.fixed64(double(value).ok_or_else(wrong)?.to_bits()),
@@ -91,6 +93,11 @@ impl Scalar<'_> {
         match self.encoding {
             // A negative number is written as 64 bits in two's complement.
             Encoding::Integer => self.varint(i64::try_from(value).map_err(wrong)?.cast_unsigned()),
+            Encoding::Signed64 => self.fixed64(i64::try_from(value).map_err(wrong)?.cast_unsigned()),
+            Encoding::Zigzag => {
+                let value = i64::from(i32::try_from(value).map_err(wrong)?);
+                self.varint(((value << 1) ^ (value >> 63)).cast_unsigned());
+            }
             Encoding::Fixed64 => self.fixed64(u64::try_from(value).map_err(wrong)?),
             Encoding::Fixed32 => self.fixed32(u32::try_from(value).map_err(wrong)?),
             Encoding::Double => self.fixed64((value as f64).to_bits()),
@@ -123,7 +130,9 @@ fn wanted(encoding: Encoding) -> &'static str {
         Encoding::Hex => "hexadecimal text",
         Encoding::Base64 => "base64 text",
         Encoding::Bool => "true or false",
-        Encoding::Integer | Encoding::Fixed64 | Encoding::Fixed32 => "a whole number",
+        Encoding::Integer | Encoding::Fixed64 | Encoding::Signed64 | Encoding::Zigzag | Encoding::Fixed32 => {
+            "a whole number"
+        }
         Encoding::Double => "a number",
     }
 }

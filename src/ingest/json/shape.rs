@@ -1,4 +1,4 @@
-//! The messages of a trace request: what each field is called in JSON, and its number and encoding in protobuf.
+//! The messages of trace and log requests: what each field is called in JSON, and its number and encoding in protobuf.
 
 /// A message.
 pub(super) struct Shape {
@@ -38,42 +38,51 @@ pub(super) enum Encoding {
     Integer,
     /// The same → eight bytes.
     Fixed64,
-    /// The same → four bytes.
+    /// The same, below zero too → eight bytes in two's complement.
+    Signed64,
+    /// The same, below zero too → a zigzag varint.
+    Zigzag,
+    /// A number, or a number as text → four bytes.
     Fixed32,
     /// A number, or `"NaN"`, `"Infinity"`, `"-Infinity"` → eight bytes.
     Double,
 }
 
-const fn one(name: &'static str, number: u32, encoding: Encoding) -> Field {
+pub(super) const fn one(name: &'static str, number: u32, encoding: Encoding) -> Field {
     Field { name, number, kind: Kind::Scalar(encoding), repeated: false }
 }
 
-const fn message(name: &'static str, number: u32, shape: &'static Shape) -> Field {
+pub(super) const fn message(name: &'static str, number: u32, shape: &'static Shape) -> Field {
     Field { name, number, kind: Kind::Message(shape), repeated: false }
 }
 
-const fn many(name: &'static str, number: u32, shape: &'static Shape) -> Field {
+pub(super) const fn many(name: &'static str, number: u32, shape: &'static Shape) -> Field {
     Field { name, number, kind: Kind::Message(shape), repeated: true }
 }
 
-const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
+/// Any number of single values. Written one by one; readers take them packed or not.
+pub(super) const fn several(name: &'static str, number: u32, encoding: Encoding) -> Field {
+    Field { name, number, kind: Kind::Scalar(encoding), repeated: true }
+}
+
+pub(super) const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
     Shape { name, nests: false, fields }
 }
 
-pub(super) static REQUEST: Shape = shape("an ExportTraceServiceRequest", &[many("resourceSpans", 1, &RESOURCE_SPANS)]);
+pub(super) static TRACES: Shape = shape("an ExportTraceServiceRequest", &[many("resourceSpans", 1, &RESOURCE_SPANS)]);
 
 static RESOURCE_SPANS: Shape = shape(
     "ResourceSpans",
     &[message("resource", 1, &RESOURCE), many("scopeSpans", 2, &SCOPE_SPANS), one("schemaUrl", 3, Encoding::Text)],
 );
 
-static RESOURCE: Shape =
+pub(super) static RESOURCE: Shape =
     shape("a Resource", &[many("attributes", 1, &KEY_VALUE), one("droppedAttributesCount", 2, Encoding::Integer)]);
 
 static SCOPE_SPANS: Shape =
     shape("ScopeSpans", &[message("scope", 1, &SCOPE), many("spans", 2, &SPAN), one("schemaUrl", 3, Encoding::Text)]);
 
-static SCOPE: Shape = shape(
+pub(super) static SCOPE: Shape = shape(
     "an InstrumentationScope",
     &[
         one("name", 1, Encoding::Text),
@@ -105,6 +114,35 @@ static SPAN: Shape = shape(
     ],
 );
 
+pub(super) static LOGS: Shape = shape("an ExportLogsServiceRequest", &[many("resourceLogs", 1, &RESOURCE_LOGS)]);
+
+static RESOURCE_LOGS: Shape = shape(
+    "ResourceLogs",
+    &[message("resource", 1, &RESOURCE), many("scopeLogs", 2, &SCOPE_LOGS), one("schemaUrl", 3, Encoding::Text)],
+);
+
+static SCOPE_LOGS: Shape = shape(
+    "ScopeLogs",
+    &[message("scope", 1, &SCOPE), many("logRecords", 2, &LOG_RECORD), one("schemaUrl", 3, Encoding::Text)],
+);
+
+static LOG_RECORD: Shape = shape(
+    "a LogRecord",
+    &[
+        one("timeUnixNano", 1, Encoding::Fixed64),
+        one("severityNumber", 2, Encoding::Integer),
+        one("severityText", 3, Encoding::Text),
+        message("body", 5, &ANY_VALUE),
+        many("attributes", 6, &KEY_VALUE),
+        one("droppedAttributesCount", 7, Encoding::Integer),
+        one("flags", 8, Encoding::Fixed32),
+        one("traceId", 9, Encoding::Hex),
+        one("spanId", 10, Encoding::Hex),
+        one("observedTimeUnixNano", 11, Encoding::Fixed64),
+        one("eventName", 12, Encoding::Text),
+    ],
+);
+
 static EVENT: Shape = shape(
     "an Event",
     &[
@@ -129,7 +167,8 @@ static LINK: Shape = shape(
 
 static STATUS: Shape = shape("a Status", &[one("message", 2, Encoding::Text), one("code", 3, Encoding::Integer)]);
 
-static KEY_VALUE: Shape = shape("a KeyValue", &[one("key", 1, Encoding::Text), message("value", 2, &ANY_VALUE)]);
+pub(super) static KEY_VALUE: Shape =
+    shape("a KeyValue", &[one("key", 1, Encoding::Text), message("value", 2, &ANY_VALUE)]);
 
 static ANY_VALUE: Shape = Shape {
     name: "an AnyValue",

@@ -1,5 +1,7 @@
 //! The crate's own OTLP/JSON as the reference, and texts nobody should send.
 
+mod others;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn read(text: &Value) -> ExportTraceServiceRequest {
-    let bytes = to_protobuf(text.to_string().as_bytes()).expect("OTLP/JSON");
+    let bytes = to_protobuf(Telemetry::Traces, text.to_string().as_bytes()).expect("OTLP/JSON");
     ExportTraceServiceRequest::decode(bytes).expect("protobuf")
 }
 
@@ -103,10 +105,10 @@ fn what_is_no_request_is_refused() {
         attribute(json!({ "intValue": true })),
     ];
     for text in wrong {
-        assert!(to_protobuf(text.to_string().as_bytes()).is_err(), "{text}");
+        assert!(to_protobuf(Telemetry::Traces, text.to_string().as_bytes()).is_err(), "{text}");
     }
     for text in ["", "{", "{}{}", "{\"resourceSpans\":[}", "\u{0}"] {
-        assert!(to_protobuf(text.as_bytes()).is_err(), "{text:?}");
+        assert!(to_protobuf(Telemetry::Traces, text.as_bytes()).is_err(), "{text:?}");
     }
 }
 
@@ -118,8 +120,9 @@ fn values_nest_sixteen_deep_and_no_deeper() {
             _ => json!({ "kvlistValue": { "values": [{ "key": "k", "value": inner }] } }),
         })
     };
-    assert!(to_protobuf(attribute(nested(MOST_DEPTH)).to_string().as_bytes()).is_ok());
-    let refused = to_protobuf(attribute(nested(MOST_DEPTH + 1)).to_string().as_bytes()).expect_err("too deep");
+    assert!(to_protobuf(Telemetry::Traces, attribute(nested(MOST_DEPTH)).to_string().as_bytes()).is_ok());
+    let refused =
+        to_protobuf(Telemetry::Traces, attribute(nested(MOST_DEPTH + 1)).to_string().as_bytes()).expect_err("too deep");
     assert!(refused.to_string().starts_with("a value is nested more than 16 levels deep"), "{refused}");
 }
 
@@ -133,6 +136,6 @@ fn the_result_is_no_longer_than_the_text() {
     ];
     for text in texts {
         let text = text.to_string();
-        assert!(to_protobuf(text.as_bytes()).expect("OTLP/JSON").len() <= text.len(), "{text:.60}");
+        assert!(to_protobuf(Telemetry::Traces, text.as_bytes()).expect("OTLP/JSON").len() <= text.len(), "{text:.60}");
     }
 }

@@ -85,6 +85,10 @@ impl Bus for LocalBus {
         Ok(())
     }
 
+    async fn health(&self) -> Result<(), BusError> {
+        if self.groups().1 { Err(BusError::Closed) } else { Ok(()) }
+    }
+
     async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError> {
         let mut groups = self.groups();
         if groups.1 {

@@ -1,3 +1,5 @@
+//! A proof holds, and nothing that was changed in it does.
+
 use ulid::Ulid;
 
 use super::*;
