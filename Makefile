@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy demo fmt
+.PHONY: check test heavy strangers demo fmt
 
 check:
 	cargo fmt --all --check
@@ -12,6 +12,12 @@ test:
 heavy:
 	cargo test --test heavy
 	cargo test --test crash -- --ignored
+
+# Applications nobody here wrote, for tests/strangers.
+strangers:
+	npm ci --prefix tests/strangers --no-audit --no-fund
+	python3 -m venv tests/strangers/.venv
+	tests/strangers/.venv/bin/pip install --quiet --requirement tests/strangers/requirements.txt
 
 demo:
 	cargo run --release -- demo

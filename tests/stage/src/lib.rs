@@ -17,8 +17,8 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub use self::start::edit;
-use self::start::{free_port, policies_with, prepare, serve, start_plane};
+pub use self::start::{edit, free_port};
+use self::start::{policies_with, prepare, serve, start_plane};
 
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 

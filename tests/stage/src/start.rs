@@ -102,7 +102,7 @@ pub(crate) fn start_plane(binary: &str, dir: &Path) -> Child {
 }
 
 /// A port nobody listens on just now.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
