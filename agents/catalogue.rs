@@ -48,8 +48,8 @@ pub enum Mistake {
     /// A number without both bounds, `min` above `max`, a step below 1 or off the bounds; a switch with any of them; an enum
     /// without two plain words.
     #[error(
-        "knob {0:?}: an int or duration needs min <= max, both multiples of a step of at least 1; an enum needs at least two \
-         values, each a plain word; a bool has none of these"
+        "knob {0:?}: an int, duration or replicas needs min <= max, both multiples of a step of at least 1; an enum needs at least two \
+         values, each a plain word; a bool or restart has none of these"
     )]
     Bounds(String),
     /// The patch's template or target must not be what it is.
@@ -150,12 +150,12 @@ fn has_sane_bounds(knob: &Knob) -> bool {
     let step = knob.step.unwrap_or(1);
     let is_unbounded = knob.min.is_none() && knob.max.is_none() && knob.step.is_none();
     match knob.kind {
-        KnobType::Int | KnobType::Duration => {
+        KnobType::Int | KnobType::Duration | KnobType::Replicas => {
             let bounds = knob.min.zip(knob.max);
             let on_step = |min: i64, max: i64| step >= 1 && min <= max && min % step == 0 && max % step == 0;
             knob.values.is_empty() && bounds.is_some_and(|(min, max)| on_step(min, max))
         }
-        KnobType::Bool => is_unbounded && knob.values.is_empty(),
+        KnobType::Bool | KnobType::Restart => is_unbounded && knob.values.is_empty(),
         KnobType::Enum => {
             is_unbounded && knob.values.len() >= 2 && knob.values.iter().all(|word| check_name(word, ".").is_ok())
         }

@@ -30,7 +30,9 @@ pub async fn gather(
     let base = repo.head().await?;
     let undo = match remedy {
         Remedy::Revert { commit, .. } => repo.revert_of(commit, &base).await?,
-        Remedy::TurnKnob { .. } | Remedy::ApplyPatch { .. } => Vec::new(),
+        Remedy::TurnKnob { .. } | Remedy::Scale { .. } | Remedy::Restart { .. } | Remedy::ApplyPatch { .. } => {
+            Vec::new()
+        }
     };
     let beside = match patch_of(catalogue, remedy) {
         Some(patch) => repo.list(&base, patch.folder()).await?,
@@ -65,7 +67,9 @@ pub(super) fn patch_of<'catalogue>(catalogue: &'catalogue Catalogue, remedy: &Re
 
 fn paths(catalogue: &Catalogue, remedy: &Remedy, undo: &[FileChange]) -> Vec<String> {
     match remedy {
-        Remedy::TurnKnob { service, parameters } => {
+        Remedy::TurnKnob { service, parameters }
+        | Remedy::Scale { service, parameters }
+        | Remedy::Restart { service, parameters } => {
             let files = parameters.keys().filter_map(|name| knob(catalogue, service, name));
             files.map(|knob| knob.file.clone()).collect()
         }

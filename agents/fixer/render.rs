@@ -73,10 +73,10 @@ pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs)
     let service = order.remedy.service();
     let rules = catalogue.services.get(service).ok_or_else(|| RenderError::UnknownService(service.to_owned()))?;
     let (changes, what) = match &order.remedy {
-        Remedy::TurnKnob { parameters, .. } => {
+        Remedy::TurnKnob { parameters, .. } | Remedy::Scale { parameters, .. } | Remedy::Restart { parameters, .. } => {
             let named = |(name, value): (&'_ String, _)| match knob(catalogue, service, name) {
-                Some(knob) => Ok((knob, value)),
-                None => Err(RenderError::UnknownKnob(name.clone())),
+                Some(knob) if order.remedy.may_turn(knob.kind) => Ok((knob, value)),
+                Some(_) | None => Err(RenderError::UnknownKnob(name.clone())),
             };
             let turns: Vec<(&Knob, &KnobValue)> = parameters.iter().map(named).collect::<Result<_, _>>()?;
             turned(&turns, order.fault, inputs)?

@@ -1,12 +1,13 @@
 //! Rendering, limits, applying and reverting.
 
 mod reproduced;
+mod scaled;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sre_space_domain::catalogue::Catalogue;
+use sre_space_domain::catalogue::{Catalogue, KnobType};
 use sre_space_domain::diagnosis::{FaultKind, Measured};
 use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::incident::Incident;

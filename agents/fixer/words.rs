@@ -38,7 +38,9 @@ pub(super) fn title(order: &Order, what: &What<'_>) -> String {
 pub(super) fn body(order: &Order, what: &What<'_>, reproduces: Option<&Reproduction>) -> String {
     let mut text = String::from("| | |\n|---|---|\n");
     let check = reproduces.map(|stated| ("Reproduced by", format!("`{}` in `{}`", stated.check, stated.file)));
-    for (name, value) in identity(order).into_iter().chain(deed(what)).chain(measures(&order.measured)).chain(check) {
+    for (name, value) in
+        identity(order).into_iter().chain(deed(order, what)).chain(measures(&order.measured)).chain(check)
+    {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "| {name} | {value} |");
     }
@@ -65,10 +67,10 @@ fn identity(order: &Order) -> Vec<Row> {
     ]
 }
 
-fn deed(what: &What<'_>) -> Vec<Row> {
+fn deed(order: &Order, what: &What<'_>) -> Vec<Row> {
     let turn = |Turn { knob, from, to }: &Turn<'_>| {
         vec![
-            ("Remedy", format!("turn-knob `{}`", knob.name)),
+            ("Remedy", format!("{} `{}`", order.remedy.kind(), knob.name)),
             ("Value", format!("{from} → {to}")),
             ("Place", format!("`{}` in `{}`", knob.path, knob.file)),
             ("Bounds", bounds(knob)),
@@ -86,11 +88,12 @@ fn deed(what: &What<'_>) -> Vec<Row> {
 fn bounds(knob: &Knob) -> String {
     let unit = if knob.kind == KnobType::Duration { " ms" } else { "" };
     match (knob.kind, knob.min, knob.max) {
-        (KnobType::Int | KnobType::Duration, Some(min), Some(max)) => {
+        (KnobType::Int | KnobType::Duration | KnobType::Replicas, Some(min), Some(max)) => {
             format!("{min} to {max}{unit} in steps of {}{unit}", knob.step.unwrap_or(1))
         }
         (KnobType::Enum, ..) => knob.values.join(", "),
-        (KnobType::Int | KnobType::Duration | KnobType::Bool, ..) => "true or false".to_owned(),
+        (KnobType::Restart, ..) => "the next whole number".to_owned(),
+        (KnobType::Int | KnobType::Duration | KnobType::Replicas | KnobType::Bool, ..) => "true or false".to_owned(),
     }
 }
 

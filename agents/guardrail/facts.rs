@@ -90,11 +90,11 @@ fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &
         files.iter().all(|file| is_plain(file)) && !remedied.is_empty() && remedied.iter().all(|file| is_meant(file))
     };
     match remedy {
-        Remedy::TurnKnob { parameters, .. } => {
+        Remedy::TurnKnob { parameters, .. } | Remedy::Scale { parameters, .. } | Remedy::Restart { parameters, .. } => {
             let knobs: Option<Vec<&Knob>> = parameters.keys().map(|name| find(rules, name)).collect();
             knobs.is_some_and(|knobs| {
                 !knobs.is_empty()
-                    && knobs.iter().all(|knob| knob.remedies.contains(&fault))
+                    && knobs.iter().all(|knob| knob.remedies.contains(&fault) && remedy.may_turn(knob.kind))
                     && all(&|file| knobs.iter().any(|knob| knob.file == *file))
             })
         }
@@ -135,7 +135,7 @@ fn is_plain(path: &str) -> bool {
 
 fn is_bounded(rules: &ServiceRules, remedy: &Remedy) -> bool {
     match remedy {
-        Remedy::TurnKnob { parameters, .. } => {
+        Remedy::TurnKnob { parameters, .. } | Remedy::Scale { parameters, .. } | Remedy::Restart { parameters, .. } => {
             parameters.iter().all(|(name, value)| find(rules, name).is_some_and(|knob| knob.allows(value)))
         }
         Remedy::ApplyPatch { patch, .. } => find_patch(rules, patch).is_some(),

@@ -2,6 +2,7 @@
 
 mod checked;
 mod strict;
+mod turned;
 
 use std::collections::BTreeMap;
 

@@ -38,6 +38,7 @@ impl Plane {
             otlp_endpoint,
             ingest_tokens,
             load,
+            is_uneven: false,
             dirty_share: 0.0,
             dir,
         };

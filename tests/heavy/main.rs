@@ -1,7 +1,32 @@
 //! Plays that take the whole machine for minutes: run by name (`cargo test --test heavy`), not with all the others.
 
+use std::path::Path;
+use std::time::Duration;
+
 use serde_json::Value;
-use sre_space_stage::{PATIENCE, Setup, Stage, text};
+use sre_space_stage::disguise::{Disguise, Recording};
+use sre_space_stage::{PATIENCE, Setup, Stage, stays_quiet, text};
+
+/// A quarter of an hour each of healthy traffic, of one unrelated error in a hundred, and of bursts and near silence: no
+/// incident. What was seen is left in `target/tmp`, one trace in twenty, for `tests/quiet` to tell again.
+#[tokio::test(flavor = "multi_thread")]
+async fn calm_quarters_of_an_hour_are_left_alone() {
+    let quarter = |kind: &str, dirty_share: f64, is_uneven: bool| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{kind}.pb"));
+        _ = std::fs::remove_file(&file);
+        let record = Some(Recording { file, one_in: 20 });
+        let disguise = Some(Disguise { record, ..Disguise::default() });
+        let setup = Setup { dirty_share, is_uneven, disguise, ..Setup::of(env!("CARGO_BIN_EXE_sre-space")) };
+        stays_quiet(setup, Duration::from_secs(900))
+    };
+    let (healthy, dirty, uneven) =
+        tokio::join!(quarter("healthy", 0.0, false), quarter("dirty", 0.01, false), quarter("uneven", 0.0, true));
+    println!("(sent, failed or slow): healthy {healthy:?}, dirty {dirty:?}, uneven {uneven:?}");
+    assert!(healthy.1 * 1_000 <= healthy.0, "{healthy:?}");
+    let share = dirty.1 as f64 / dirty.0 as f64;
+    assert!((0.006..0.014).contains(&share), "{dirty:?}");
+    assert!(uneven.0 > 10_000, "{uneven:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_index_heals_at_once_with_each_of_the_others() {

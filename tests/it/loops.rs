@@ -103,7 +103,7 @@ async fn a_provider_that_hangs_is_waited_for_less_asked_less_and_done_without() 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_messages_do_not_matter() {
     for kind in ["500", "bad-deploy"] {
-        let disguise = Disguise { words: Some(11), lost: 0.0 };
+        let disguise = Disguise { words: Some(11), lost: 0.0, record: None };
         let setup = Setup { disguise: Some(disguise), edit_rules: in_other_words, ..small() };
         let stage = Stage::set(setup).await;
         stage.inject(kind).await;
@@ -116,7 +116,7 @@ async fn names_and_messages_do_not_matter() {
 
 /// The owners' file for the disguised services, with two decoys that claim to cure the same fault.
 fn in_other_words(rules: String) -> String {
-    let disguise = Disguise { words: Some(11), lost: 0.0 };
+    let disguise = Disguise { words: Some(11), lost: 0.0, record: None };
     let renamed = ["marketplace-web", "quote-engine", "rating-provider"]
         .iter()
         .fold(rules, |rules, name| rules.replace(&format!("\n  {name}:"), &format!("\n  {}:", disguise.word(name))));
@@ -189,7 +189,7 @@ async fn switched_off_nothing_is_written_and_a_person_is_called() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_lost_spans_nothing_is_changed_and_coverage_is_why() {
-    let disguise = Disguise { words: None, lost: 0.3 };
+    let disguise = Disguise { words: None, record: None, lost: 0.3 };
     let stage = Stage::set(Setup { disguise: Some(disguise), ..small() }).await;
     stage.inject("500").await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;

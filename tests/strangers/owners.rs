@@ -81,7 +81,8 @@ impl Owners {
         let (good, bad) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let counts = (Arc::clone(&good), Arc::clone(&bad));
         let base = format!("http://127.0.0.1:{}/shop/items", self.port);
-        let asking = tokio::spawn(async move {
+        let mut asking = tokio::task::JoinSet::new();
+        asking.spawn(async move {
             let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
             let mut tick = tokio::time::interval(Duration::from_millis(40));
             for n in 0_u64.. {
@@ -94,7 +95,7 @@ impl Owners {
         });
         let known = |services: &serde_json::Value| control::requests(services, "datasette") >= 300;
         control.until("a healthy baseline", Duration::from_secs(90), "/api/v1/services", known).await;
-        Customers { good, bad, asking }
+        Customers { good, bad, _asking: asking }
     }
 }
 
@@ -111,7 +112,8 @@ impl Drop for Owners {
 pub struct Customers {
     good: Arc<AtomicU64>,
     bad: Arc<AtomicU64>,
-    asking: tokio::task::JoinHandle<()>,
+    /// Ends with this.
+    _asking: tokio::task::JoinSet<()>,
 }
 
 impl Customers {
@@ -123,12 +125,6 @@ impl Customers {
             tick.tick().await;
         }
         self.bad.load(Ordering::Relaxed) == bad
-    }
-}
-
-impl Drop for Customers {
-    fn drop(&mut self) {
-        self.asking.abort();
     }
 }
 

@@ -131,6 +131,10 @@ pub enum KnobType {
     Enum,
     /// A time such as `650ms` or `2s`; its bounds and step are milliseconds.
     Duration,
+    /// A whole number of copies of the service: turning it is scaling.
+    Replicas,
+    /// A whole number that restarts the service whenever it changes: turning it, always to the next one, is restarting.
+    Restart,
 }
 
 /// A typed setting that may be turned, inside bounds.
@@ -238,17 +242,26 @@ impl Knob {
         };
         match (self.kind, value) {
             (KnobType::Bool, KnobValue::Bool(_)) => true,
-            (KnobType::Int, KnobValue::Int(number)) => within(*number),
+            (KnobType::Int | KnobType::Replicas, KnobValue::Int(number)) => within(*number),
+            (KnobType::Restart, KnobValue::Int(number)) => *number > 0,
             (KnobType::Enum, KnobValue::Text(word)) => self.values.contains(word),
             (KnobType::Duration, KnobValue::Text(_)) => value.duration_ms().is_some_and(within),
-            (KnobType::Bool | KnobType::Int | KnobType::Enum | KnobType::Duration, _) => false,
+            (
+                KnobType::Bool
+                | KnobType::Int
+                | KnobType::Enum
+                | KnobType::Duration
+                | KnobType::Replicas
+                | KnobType::Restart,
+                _,
+            ) => false,
         }
     }
 
     /// The least allowed value that is at least `wanted`: rounded up to `step`, clamped into `min..=max`.
     /// `None` when even `max` is below `wanted`, or the knob is no number.
     pub fn at_least(&self, wanted: f64) -> Option<i64> {
-        if !matches!(self.kind, KnobType::Int | KnobType::Duration) || !wanted.is_finite() {
+        if !matches!(self.kind, KnobType::Int | KnobType::Duration | KnobType::Replicas) || !wanted.is_finite() {
             return None;
         }
         let step = self.step.unwrap_or(1).max(1);

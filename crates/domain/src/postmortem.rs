@@ -137,7 +137,7 @@ fn proposed(incident: &Incident, proposal: &Proposal) -> String {
 fn remedy(remedy: &Remedy) -> String {
     let service = plain::name(remedy.service());
     match remedy {
-        Remedy::TurnKnob { parameters, .. } => {
+        Remedy::TurnKnob { parameters, .. } | Remedy::Scale { parameters, .. } | Remedy::Restart { parameters, .. } => {
             let turns: Vec<String> = parameters
                 .iter()
                 .map(|(knob, value)| format!("{} of {service} set to {value}", plain::name(knob)))

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::KnobType;
 use crate::ids::{Digest, IncidentId, Sha};
 
 /// A remedy from the closed catalogue, with bounded parameters. The only thing that crosses from readers to the writer.
@@ -16,6 +17,20 @@ pub enum Remedy {
         /// Service whose knobs they are.
         service: String,
         /// Value to set, by the knob's name.
+        parameters: BTreeMap<String, KnobValue>,
+    },
+    /// Set a declared number of replicas.
+    Scale {
+        /// Service whose replicas they are.
+        service: String,
+        /// The number, by the knob's name.
+        parameters: BTreeMap<String, KnobValue>,
+    },
+    /// Count a declared restart token up, which makes the owners' platform start the service anew.
+    Restart {
+        /// Service that is restarted.
+        service: String,
+        /// The token, by the knob's name.
         parameters: BTreeMap<String, KnobValue>,
     },
     /// Add a file that the owners prepared.
@@ -80,10 +95,45 @@ impl Remedy {
         Self::TurnKnob { service: service.into(), parameters: BTreeMap::from([(knob.into(), value)]) }
     }
 
-    /// The remedy's kind: `turn-knob`, `apply-patch` or `revert`.
+    /// One knob to one value, as what turning a knob of this type amounts to.
+    pub fn turn_as(kind: KnobType, service: impl Into<String>, knob: impl Into<String>, value: KnobValue) -> Self {
+        let (service, parameters) = (service.into(), BTreeMap::from([(knob.into(), value)]));
+        match kind {
+            KnobType::Replicas => Self::Scale { service, parameters },
+            KnobType::Restart => Self::Restart { service, parameters },
+            KnobType::Int | KnobType::Bool | KnobType::Enum | KnobType::Duration => {
+                Self::TurnKnob { service, parameters }
+            }
+        }
+    }
+
+    /// Whether this remedy is what turning a knob of this type amounts to.
+    pub fn may_turn(&self, kind: KnobType) -> bool {
+        match kind {
+            KnobType::Replicas => matches!(self, Self::Scale { .. }),
+            KnobType::Restart => matches!(self, Self::Restart { .. }),
+            KnobType::Int | KnobType::Bool | KnobType::Enum | KnobType::Duration => {
+                matches!(self, Self::TurnKnob { .. })
+            }
+        }
+    }
+
+    /// The knobs it turns, with their values; `None` for a remedy that turns none.
+    pub fn parameters(&self) -> Option<&BTreeMap<String, KnobValue>> {
+        match self {
+            Self::TurnKnob { parameters, .. } | Self::Scale { parameters, .. } | Self::Restart { parameters, .. } => {
+                Some(parameters)
+            }
+            Self::ApplyPatch { .. } | Self::Revert { .. } => None,
+        }
+    }
+
+    /// The remedy's kind: `turn-knob`, `scale`, `restart`, `apply-patch` or `revert`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TurnKnob { .. } => "turn-knob",
+            Self::Scale { .. } => "scale",
+            Self::Restart { .. } => "restart",
             Self::ApplyPatch { .. } => "apply-patch",
             Self::Revert { .. } => "revert",
         }
@@ -97,7 +147,9 @@ impl Remedy {
     /// What `vouched` names: each knob, the patch, or `revert`.
     pub fn parts(&self) -> Vec<&str> {
         match self {
-            Self::TurnKnob { parameters, .. } => parameters.keys().map(String::as_str).collect(),
+            Self::TurnKnob { parameters, .. } | Self::Scale { parameters, .. } | Self::Restart { parameters, .. } => {
+                parameters.keys().map(String::as_str).collect()
+            }
             Self::ApplyPatch { patch, .. } => vec![patch],
             Self::Revert { .. } => vec!["revert"],
         }
@@ -115,7 +167,11 @@ impl Remedy {
     /// Service the remedy changes.
     pub fn service(&self) -> &str {
         match self {
-            Self::TurnKnob { service, .. } | Self::ApplyPatch { service, .. } | Self::Revert { service, .. } => service,
+            Self::TurnKnob { service, .. }
+            | Self::Scale { service, .. }
+            | Self::Restart { service, .. }
+            | Self::ApplyPatch { service, .. }
+            | Self::Revert { service, .. } => service,
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct Platform {
     pub ingest_tokens: BTreeMap<String, String>,
     /// Quotes asked for per second.
     pub load: f64,
+    /// Bursts and near silence, minute by minute, instead of a steady rate.
+    #[serde(default)]
+    pub is_uneven: bool,
     /// Share of requests for customers whose stored record is malformed.
     pub dirty_share: f64,
 }

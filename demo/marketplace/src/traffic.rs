@@ -14,6 +14,8 @@ use crate::platform::Platform;
 
 /// Requests waiting for an answer at most; beyond, customers stay away and are counted as failed.
 const MOST_IN_FLIGHT: usize = 2_000;
+/// Requests per second that come even in near silence.
+const LEAST_RATE: f64 = 0.2;
 const PATIENCE: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_millis(800);
 /// Time between two looks into a history, on average.
@@ -45,10 +47,11 @@ async fn ask(platform: &Platform) -> Result<()> {
     tokio::spawn(write_counts(Arc::clone(&counts), log));
     let room = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
     tokio::spawn(look_back(client.clone(), web.clone(), Arc::clone(&counts)));
-    let mut next = tokio::time::Instant::now();
+    let opened = tokio::time::Instant::now();
+    let mut next = opened;
     loop {
-        // Evenly spaced with half an interval of jitter: an open loop does not wait for answers.
-        next += Duration::from_secs_f64((0.5 + rand::random::<f64>()) / platform.load);
+        // An open loop does not wait for answers.
+        next += gap(platform, next - opened);
         tokio::time::sleep_until(next).await;
         counts.sent.fetch_add(1, Ordering::Relaxed);
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
@@ -61,6 +64,26 @@ async fn ask(platform: &Platform) -> Result<()> {
             one(&client, &url, &counts).await;
             drop(permit);
         });
+    }
+}
+
+/// Time until the next request: evenly spaced with half an interval of jitter, or by chance at the minute's rate.
+fn gap(platform: &Platform, since: Duration) -> Duration {
+    let chance: f64 = rand::random();
+    let seconds = if platform.is_uneven {
+        -(1.0 - chance).ln() / (platform.load * uneven(since.as_secs() % 60)).max(LEAST_RATE)
+    } else {
+        (0.5 + chance) / platform.load
+    };
+    Duration::from_secs_f64(seconds)
+}
+
+/// Share of the usual rate in a second of the minute: near silence, then as usual, then a burst.
+fn uneven(second: u64) -> f64 {
+    match second {
+        0..40 => 0.003,
+        40..55 => 1.0,
+        _ => 3.0,
     }
 }
 

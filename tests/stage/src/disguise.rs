@@ -1,6 +1,8 @@
 //! Stands between the services and the control plane: renames everything, strips what is no semantic convention, loses spans.
 
 use std::hash::{DefaultHasher, Hasher as _};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -8,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
 use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
 
@@ -18,6 +21,38 @@ pub struct Disguise {
     pub words: Option<u64>,
     /// Share of spans that never arrive, 0..=1.
     pub lost: f64,
+    /// Where what arrives is written down.
+    pub record: Option<Recording>,
+}
+
+/// What is written down: every n-th trace, as `sre-space replay` reads it.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// File.
+    pub file: PathBuf,
+    /// One trace in so many is kept, whole.
+    pub one_in: u64,
+}
+
+impl Recording {
+    /// Appends the kept part of a request behind its length.
+    fn keep(&self, request: &ExportTraceServiceRequest) -> std::io::Result<()> {
+        let mut kept = request.clone();
+        for batch in &mut kept.resource_spans {
+            for scope in &mut batch.scope_spans {
+                scope.spans.retain(|span| hash(&span.trace_id).is_multiple_of(self.one_in));
+            }
+            batch.scope_spans.retain(|scope| !scope.spans.is_empty());
+        }
+        kept.resource_spans.retain(|batch| !batch.scope_spans.is_empty());
+        if kept.resource_spans.is_empty() {
+            return Ok(());
+        }
+        let body = kept.encode_to_vec();
+        let length = u32::try_from(body.len()).map_err(std::io::Error::other)?;
+        let mut file = std::fs::File::options().create(true).append(true).open(&self.file)?;
+        file.write_all(&[&length.to_be_bytes(), body.as_slice()].concat())
+    }
 }
 
 impl Disguise {
@@ -104,6 +139,7 @@ fn is_worded(key: &str) -> bool {
 
 struct Proxy {
     disguise: Disguise,
+    writing: tokio::sync::Mutex<()>,
     upstream: TraceServiceClient<Channel>,
 }
 
@@ -116,6 +152,11 @@ impl TraceService for Proxy {
         let token = request.metadata().get("authorization").cloned();
         let mut body = request.into_inner();
         self.disguise.rewrite(&mut body);
+        if let Some(recording) = &self.disguise.record {
+            // Requests of several services arrive at once.
+            let _turn = self.writing.lock().await;
+            recording.keep(&body).map_err(|error| Status::internal(error.to_string()))?;
+        }
         let mut onward = Request::new(body);
         if let Some(token) = token {
             onward.metadata_mut().insert("authorization", token);
@@ -127,7 +168,7 @@ impl TraceService for Proxy {
 /// Listens on a free port and passes everything on to `upstream`; answers the port.
 pub async fn stand_between(disguise: Disguise, upstream: u16) -> u16 {
     let channel = Channel::from_shared(format!("http://127.0.0.1:{upstream}")).expect("an address").connect_lazy();
-    let proxy = Arc::new(Proxy { disguise, upstream: TraceServiceClient::new(channel) });
+    let proxy = Arc::new(Proxy { disguise, writing: Default::default(), upstream: TraceServiceClient::new(channel) });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);

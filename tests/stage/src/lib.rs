@@ -40,6 +40,8 @@ pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 pub struct Setup {
     /// Quotes per second.
     pub load: f64,
+    /// Bursts and near silence instead of a steady rate.
+    pub is_uneven: bool,
     /// Share of requests for customers whose records are malformed.
     pub dirty_share: f64,
     /// A policy added to the built-in ones.
@@ -61,6 +63,7 @@ impl Setup {
     pub fn of(binary: &'static str) -> Self {
         Self {
             load: 60.0,
+            is_uneven: false,
             dirty_share: 0.0,
             extra_policy: None,
             edit_rules: |text| text,
@@ -337,6 +340,23 @@ fn processes() -> impl Iterator<Item = (Pid, String)> {
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
     })
+}
+
+/// How calm times are watched.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Plays for a time in which nothing is to be found; answers how many requests were sent, and how many of them failed or were
+/// slow.
+pub async fn stays_quiet(setup: Setup, length: Duration) -> (u64, u64) {
+    let stage = Stage::set(setup).await;
+    let began = Instant::now();
+    let mut look = tokio::time::interval(EVERY);
+    while began.elapsed() < length {
+        look.tick().await;
+        let incidents = stage.get("/api/v1/incidents").await.expect("the control plane answers");
+        assert_eq!(incidents, serde_json::json!([]), "after {:?}", began.elapsed());
+    }
+    stage.traffic(usize::try_from(length.as_secs()).expect("minutes"))
 }
 
 impl Drop for Stage {

@@ -20,6 +20,7 @@ pub(crate) fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
         otlp_endpoint: format!("http://127.0.0.1:{otlp_port}"),
         ingest_tokens: tokens,
         load: setup.load,
+        is_uneven: setup.is_uneven,
         dirty_share: setup.dirty_share,
     };
     platform.write(&dir.join("platform.json")).expect("the platform file");

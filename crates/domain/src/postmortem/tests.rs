@@ -108,7 +108,7 @@ fn incident() -> Incident {
     incident.proposal = Some(proposal());
     incident.verdict = Some(Verdict {
         decision: Decision::Allow,
-        rules: vec!["propose-turn-knob".to_owned(), "merge-turn-knob".to_owned()],
+        rules: vec!["propose-declared".to_owned(), "merge-declared".to_owned()],
         reasons: vec![STRANGER.to_owned()],
         digest: proposal().digest,
     });
@@ -176,7 +176,7 @@ Attempt 1: `db-timeout` of `quote-engine` set to 5, pull request #7: UNCHANGED, 
 
 Attempt 2: `db-pool-size` of `quote-engine` set to 100, pull request #9, merged as `0123456789` after 12.3 s; 1 file(s), 2 line(s), trust 0.912, digest `DIGEST`.
 
-Policy: ALLOW by `propose-turn-knob`, `merge-turn-knob`.
+Policy: ALLOW by `propose-declared`, `merge-declared`.
 
 ````diff
 --- a/config/quote-engine.yaml

@@ -72,7 +72,7 @@ fn incident() -> Incident {
         title: "Turn db-pool-size".into(),
         rationale: "| | |\n|---|---|\n| Value | 20 → 50 |\n".into(),
     };
-    let (decision, rules) = (Decision::Allow, vec!["merge-turn-knob".to_owned()]);
+    let (decision, rules) = (Decision::Allow, vec!["merge-declared".to_owned()]);
     let opened = Incident::open(id, signal(), Timestamp::from_second(1_800_000_000).expect("in range"));
     Incident {
         diagnosis: Some(diagnosis()),

@@ -37,7 +37,8 @@ pub fn bind(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Re
     computed.into_iter().chain(prepared(reading, rules, current)).find(untried)
 }
 
-/// What the owners of the origin prepared for this kind of fault: patches, and switches that are not thrown yet.
+/// What the owners of the origin prepared for this kind of fault: patches, switches that are not thrown yet, more replicas, a
+/// restart.
 fn prepared(reading: &Reading, rules: &Catalogue, current: &Current) -> Vec<Choice> {
     let Some(service) = rules.services.get(&reading.service) else { return Vec::new() };
     let name = || reading.service.clone();
@@ -45,8 +46,9 @@ fn prepared(reading: &Reading, rules: &Catalogue, current: &Current) -> Vec<Choi
     let patches = patches.map(|patch| Remedy::ApplyPatch { service: name(), patch: patch.name.clone() });
     let knobs = service.knobs.iter().filter(|knob| knob.remedies.contains(&reading.kind));
     let switches = knobs.filter_map(|knob| {
-        let value = thrown(knob, current.0.get(&(name(), knob.name.clone()))?)?;
-        Some(Remedy::turn(name(), knob.name.clone(), value))
+        let present = current.0.get(&(name(), knob.name.clone()))?;
+        let value = thrown(knob, present).or_else(|| counted_up(reading, knob, present))?;
+        Some(Remedy::turn_as(knob.kind, name(), knob.name.clone(), value))
     });
     let term = |remedy: Remedy| {
         let why = format!("prepared by its owners for {}", reading.kind.as_str());
@@ -60,9 +62,25 @@ fn thrown(knob: &Knob, present: &KnobValue) -> Option<KnobValue> {
     let protective = match knob.kind {
         KnobType::Bool => KnobValue::Bool(true),
         KnobType::Enum => KnobValue::Text(knob.values.last()?.clone()),
-        KnobType::Int | KnobType::Duration => return None,
+        KnobType::Int | KnobType::Duration | KnobType::Replicas | KnobType::Restart => return None,
     };
     (protective != *present).then_some(protective)
+}
+
+/// More replicas, by how far demand exceeds what the present ones let through, one more where that is not known; or the next
+/// restart token. `None` when there are no more replicas to be had, or it is another kind of knob.
+fn counted_up(reading: &Reading, knob: &Knob, present: &KnobValue) -> Option<KnobValue> {
+    let KnobValue::Int(present) = present else { return None };
+    match knob.kind {
+        KnobType::Restart => Some(KnobValue::Int(present.checked_add(1)?)),
+        KnobType::Replicas => {
+            let excess = reading.measured.demand.zip(reading.measured.plateau).filter(|(_, plateau)| *plateau >= 1.0);
+            let wanted = excess.map_or(0.0, |(demand, plateau)| *present as f64 * staffing(demand) / plateau);
+            let value = knob.at_least(wanted.max(*present as f64 + 1.0))?;
+            Some(KnobValue::Int(value))
+        }
+        KnobType::Int | KnobType::Bool | KnobType::Enum | KnobType::Duration => None,
+    }
 }
 
 /// What the origin and those who call it can do about its slowness: wait less, stop asking, answer without it. Knobs in one

@@ -39,6 +39,7 @@ impl Marketplace {
             otlp_endpoint: format!("http://127.0.0.1:{collector}"),
             ingest_tokens: BTreeMap::new(),
             load,
+            is_uneven: false,
             dirty_share: 0.0,
         };
         let file = dir.path().join("platform.json");

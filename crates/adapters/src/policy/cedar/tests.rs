@@ -92,11 +92,8 @@ fn what_nothing_permits_is_denied_with_what_would_be_needed() {
         Ruling { allowed: false, rules: vec![], reasons: vec![expected.to_owned()] }
     );
     let ruling = shipped().rule(Action::Propose, &Question { confidence_e9: 0, ..question() });
-    let expected = "no rule permits to propose this turn-knob of quote-engine; needed is one of: \
-        propose-turn-knob (a declared setting inside its bounds, and a diagnosis strictly above the confidence threshold); \
-        propose-apply-patch (a change the owners prepared, and a diagnosis strictly above the confidence threshold); \
-        propose-revert (the undoing of one commit in the declared sources, and a diagnosis strictly above the confidence \
-        threshold)";
+    let expected = "no rule permits to propose this turn-knob of quote-engine; needed is one of: propose-declared (a remedy the \
+        owners declared, and a diagnosis strictly above the confidence threshold)";
     assert_eq!(ruling, Ruling { allowed: false, rules: vec![], reasons: vec![expected.to_owned()] });
 }
 
@@ -105,7 +102,7 @@ fn rules_are_listed_in_the_order_they_are_written() {
     let rules = shipped().rules();
     let ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
     assert_eq!(ids.first(), Some(&"owners-observe-only"));
-    assert_eq!(ids.last(), Some(&"merge-revert"));
+    assert_eq!(ids.last(), Some(&"merge-declared"));
     assert_eq!(ids.get(9..11), Some(["pipeline-file", "owners-file"].as_slice()), "10 comes after 9");
     let first = rules.first().expect("a rule");
     assert_eq!(first.effect, "forbid");

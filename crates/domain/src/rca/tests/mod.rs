@@ -59,7 +59,7 @@ fn pool(remedy: Option<Remedy>) -> Option<i64> {
 fn commit(remedy: Option<Remedy>) -> Option<String> {
     match remedy? {
         Remedy::Revert { commit, .. } => Some(commit.0),
-        Remedy::TurnKnob { .. } | Remedy::ApplyPatch { .. } => None,
+        Remedy::TurnKnob { .. } | Remedy::Scale { .. } | Remedy::Restart { .. } | Remedy::ApplyPatch { .. } => None,
     }
 }
 
@@ -286,6 +286,30 @@ fn a_knob_that_cannot_cover_the_demand_is_not_turned() {
     let (mut rules, current) = rules("engine");
     rules.services.values_mut().flat_map(|rules| &mut rules.knobs).for_each(|knob| knob.max = Some(60));
     assert_eq!(bind(&reading, &rules, &current, &[]), None);
+}
+
+#[test]
+fn where_no_setting_helps_replicas_are_added_and_then_the_service_is_restarted() {
+    let reading = read(&Town::default().play(1), &owns).expect("a reading");
+    let (mut rules, mut current) = rules("engine");
+    let kinds = [("replicas", KnobType::Replicas, 2), ("restarts", KnobType::Restart, 41)];
+    for (name, kind, value) in kinds {
+        let bounds = (kind == KnobType::Replicas).then_some((1, 12)).unzip();
+        let knob = Knob { kind, min: bounds.0, max: bounds.1, step: None, ..knob(name, &[FaultKind::PoolExhausted]) };
+        rules.services.values_mut().for_each(|rules| rules.knobs.push(knob.clone()));
+        current.0.insert(("engine".into(), name.into()), KnobValue::Int(value));
+    }
+    rules.services.values_mut().for_each(|rules| rules.knobs.retain(|knob| knob.kind != KnobType::Int));
+    let mut tried = Vec::new();
+    let mut next = || {
+        let remedy = bind(&reading, &rules, &current, &tried).map(|(remedy, _)| remedy)?;
+        tried.push(remedy.clone());
+        Some((remedy.kind(), remedy.parameters()?.values().next().cloned()?))
+    };
+    // 75 connections are wanted and two replicas let 20 through: staffing(75) / 10 a replica.
+    assert_eq!(next(), Some(("scale", KnobValue::Int(10))), "{:?}", reading.measured);
+    assert_eq!(next(), Some(("restart", KnobValue::Int(42))));
+    assert_eq!(next(), None);
 }
 
 #[test]
