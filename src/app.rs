@@ -36,7 +36,7 @@ use crate::ingest::tokens::IngestTokens;
 use crate::ingest::{self, Ears};
 use crate::monitor::feed::Feed;
 use crate::monitor::guard::Guard;
-use crate::monitor::{self, DemoPlane, Desk};
+use crate::monitor::{self, DemoPlane, Desk, Webhook};
 use crate::orchestrator::context::Patience;
 use crate::orchestrator::people::Asked;
 use crate::orchestrator::{Context, Orchestrator};
@@ -184,6 +184,7 @@ impl App {
             },
             patience: Patience::default(),
             scout: Arc::new(Mutex::new(Scout::new(limits))),
+            forge_changed: Arc::default(),
             autonomy: Autonomy::new(settings.autonomy, settings.data_dir.join("autonomy-off")),
             parts: parts.clone(),
         });
@@ -260,6 +261,7 @@ fn desk(
         policy: parts.policy,
         services: Arc::new(move || serde_json::json!(seen.scout().graph(seen.now_ms()))),
         status,
+        webhook: Webhook::new(settings.webhook_secret.clone(), Arc::clone(&context.forge_changed)),
         guard: Guard {
             token: settings.token.clone(),
             allowed_origins: settings.allowed_origins.clone(),

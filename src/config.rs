@@ -44,6 +44,7 @@ keys! {
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
     "SRE_SPACE_INGEST_TOKENS", "name=token,name=token", "", "who may send telemetry; a source is a token's name";
+    "GITHUB_WEBHOOK_SECRET", "a secret", "", "what deliveries to /webhook/github are signed with";
     "SRE_SPACE_ALLOWED_ORIGINS", "origins, comma separated", "", "exact origins for CORS";
     "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
     "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
@@ -102,6 +103,8 @@ pub struct Settings {
     pub public_read: bool,
     /// Source name → ingest token.
     pub ingest_tokens: BTreeMap<String, String>,
+    /// What the forge's webhook is signed with.
+    pub webhook_secret: Option<String>,
     /// Exact CORS origins.
     pub allowed_origins: Vec<String>,
     /// Strictly above acts.
@@ -141,6 +144,7 @@ impl Reader<'_> {
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
             ingest_tokens: self.ingest_tokens(),
+            webhook_secret: self.secret("GITHUB_WEBHOOK_SECRET"),
             allowed_origins: self.list("SRE_SPACE_ALLOWED_ORIGINS"),
             confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),

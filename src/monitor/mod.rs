@@ -9,6 +9,7 @@ mod problem;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use self::feed::Feed;
 use self::guard::Guard;
 pub use self::plane::DemoPlane;
 pub use self::routes::router;
+pub use self::webhook::Webhook;
 use crate::autonomy::Autonomy;
 use crate::orchestrator::people::Asked;
 
@@ -50,6 +52,8 @@ pub struct Desk {
     pub services: Reading,
     /// The server's own state.
     pub status: Reading,
+    /// What the forge's own messages are checked with.
+    pub webhook: Webhook,
     /// Who may ask.
     pub guard: Guard,
     /// Where people's decisions go.

@@ -22,6 +22,7 @@ use super::guard;
 use super::health;
 use super::people;
 use super::problem::Problem;
+use super::webhook;
 
 /// No inline script or style, nothing from elsewhere; the page may be pointed at another server.
 const POLICY: &str = "default-src 'self'; connect-src 'self' http: https:; frame-ancestors 'none'; base-uri 'none'";
@@ -58,6 +59,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/v1/policies", get(async |State(desk): Shared| Json(json!(desk.policy.rules()))))
         .route("/api/v1/memory/search", get(search))
         .route("/api/git-activity", get(activity))
+        .route("/webhook/github", post(webhook::take))
         .merge(people::router())
         .merge(health::router());
     if desk.demo.is_some() {

@@ -47,6 +47,7 @@ struct Server {
     router: Router,
     bus: Arc<Switch>,
     draining: CancellationToken,
+    changed: Arc<tokio::sync::Notify>,
     _dir: tempfile::TempDir,
 }
 
@@ -58,6 +59,7 @@ async fn server() -> Server {
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
     let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
     let feed = Arc::new(Feed::new(Arc::clone(&parts.store)));
+    let changed = Arc::<tokio::sync::Notify>::default();
     let (bus, draining) = (Arc::new(Switch::default()), CancellationToken::new());
     let desk = Desk {
         store: Arc::clone(&parts.store),
@@ -69,12 +71,13 @@ async fn server() -> Server {
         policy: parts.policy,
         services: Arc::new(|| json!({"nodes": [], "edges": []})),
         status: Arc::new(|| json!({"mode": "NOMINAL"})),
+        webhook: Webhook::new(Some("s3cret".to_owned()), Arc::clone(&changed)),
         guard: Guard::default(),
         people: tokio::sync::mpsc::channel(1).0,
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
         demo: None,
     };
-    Server { store: parts.store, feed, router: router(Arc::new(desk)), bus, draining, _dir: dir }
+    Server { store: parts.store, feed, router: router(Arc::new(desk)), bus, draining, changed, _dir: dir }
 }
 
 impl Server {
@@ -215,4 +218,33 @@ async fn not_ready_without_a_bus_nor_while_draining() {
     let (status, why) = ready(&second).await;
     assert_eq!((status, why.contains("draining")), (StatusCode::SERVICE_UNAVAILABLE, true), "{why}");
     assert_eq!(second.get("/health").await.0, StatusCode::OK, "alive all the same");
+}
+
+#[tokio::test]
+async fn a_signed_delivery_wakes_whoever_waits_for_the_forge() {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let server = server().await;
+    let send = async |secret: &str, event: &str, delivery: &str| {
+        let mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("a key").chain_update("{}");
+        let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = Request::post("/webhook/github")
+            .header("x-hub-signature-256", format!("sha256={digits}"))
+            .header("x-github-event", event)
+            .header("x-github-delivery", delivery)
+            .body(Body::from("{}"))
+            .expect("a request");
+        let answer = server.router.clone().oneshot(request).await.expect("an answer");
+        let status = answer.status();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice::<Value>(&body).expect("JSON")["looked_again"].as_bool())
+    };
+    assert_eq!(send("wrong", "push", "1").await.0, StatusCode::UNAUTHORIZED);
+    let waiting = server.changed.notified();
+    tokio::pin!(waiting);
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(send("s3cret", "ping", "1").await, (StatusCode::ACCEPTED, Some(false)));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    assert_eq!(send("s3cret", "push", "2").await, (StatusCode::ACCEPTED, Some(true)));
+    assert!(futures::poll!(&mut waiting).is_ready());
+    assert_eq!(send("s3cret", "push", "2").await, (StatusCode::ACCEPTED, Some(false)), "sent again");
 }

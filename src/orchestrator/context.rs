@@ -10,6 +10,8 @@ use sre_space_domain::ids::IncidentId;
 use sre_space_domain::incident::Rules;
 use sre_space_domain::signal::Signal;
 use sre_space_ports::bus::{Message, Topic};
+use tokio::sync::Notify;
+use tokio::time::Interval;
 use tracing::warn;
 use ulid::Ulid;
 
@@ -59,6 +61,8 @@ pub struct Context {
     pub patience: Patience,
     /// Scout, shared with the task that feeds it spans.
     pub scout: Arc<Mutex<Scout>>,
+    /// Somebody says that the forge changed: whoever waits for it may look at once.
+    pub forge_changed: Arc<Notify>,
     /// Whether a repository may be written to; read before each such effect.
     pub autonomy: Autonomy,
 }
@@ -77,6 +81,14 @@ impl Context {
     /// A fresh incident id.
     pub fn new_id(&self) -> IncidentId {
         IncidentId::new(Ulid::generate())
+    }
+
+    /// The next look at the forge: in its own time, or at once when somebody says that it changed.
+    pub async fn look(&self, look: &mut Interval) {
+        tokio::select! {
+            _ = look.tick() => {}
+            () = self.forge_changed.notified() => {}
+        }
     }
 
     /// Scout's eyes. Never held over an await.

@@ -258,7 +258,7 @@ async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event>
     let deadline = Instant::now() + context.patience.checks;
     let mut look = interval(context.patience.look);
     loop {
-        look.tick().await;
+        context.look(&mut look).await;
         match retried(|| context.parts.repository.checks(head)).await? {
             Checks::Passed(what) => return Ok(Event::ChecksPassed(what)),
             Checks::Failed(what) => return Ok(Event::ChecksFailed(what)),

@@ -144,7 +144,7 @@ pub async fn await_deploy(context: &Context, incident: &Incident) -> Fallible<Ev
     let deadline = Instant::now() + Duration::from_secs(rules.timeout_s);
     let mut look = interval(context.patience.look);
     loop {
-        look.tick().await;
+        context.look(&mut look).await;
         if context.scout().revision_seen(&service, &revision).is_some() {
             return Ok(Event::Deployed);
         }
