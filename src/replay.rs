@@ -120,16 +120,18 @@ fn framed(mut reader: Box<dyn BufRead>) -> Result<Vec<Bytes>> {
     Ok(bodies)
 }
 
-/// Tells the files' records to Scout and Brain.
+/// Tells the files' records to Scout and Brain. `pace` is called before each moment is told, with the milliseconds since the
+/// first record.
 ///
 /// # Errors
 /// When a file cannot be read, or holds something else.
-pub fn replay(files: &[PathBuf], latency_ms: u64) -> Result<Report> {
+pub fn replay(files: &[PathBuf], latency_ms: u64, pace: &mut dyn FnMut(i64)) -> Result<Report> {
     let records = records(files)?;
     let (first, last) =
         (records.first().map_or(0, |record| record.at_ms), records.last().map_or(0, |record| record.at_ms));
     let mut teller = Teller::new(latency_ms, first);
     for record in &records {
+        pace(record.at_ms - first);
         teller.judge_until(record.at_ms);
         teller.tell(record)?;
     }

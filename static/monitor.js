@@ -185,6 +185,8 @@ function proposal(incident) {
       ["approved by", incident.approval && incident.approval.by + " at " + clock(incident.approval.at)],
       ["rules", verdict && verdict.rules.join(", ")], ["because", verdict && verdict.reasons.join("; ")],
       ["pull request", change && change.pr && "#" + change.pr + " from " + change.branch],
+      ["reproduced by", proposal.reproduces && proposal.reproduces.check + " in " + proposal.reproduces.file],
+      ["checks", change && change.checks],
       ["merged", change && change.revision && change.revision.slice(0, 10) + " at " + clock(change.merged_at)],
     ]),
     diff(proposal.diff),

@@ -65,7 +65,7 @@ fn a_recorded_failure_is_found_where_it_begins_however_it_was_written() {
     let mut reports = Vec::new();
     for name in ["town.jsonl", "town.jsonl.gz", "town.bin"] {
         let (_dir, path) = recorded(&text, name);
-        reports.push(replay(&[path], 800).expect("replayed"));
+        reports.push(replay(&[path], 800, &mut |_| {}).expect("replayed"));
     }
     let report = &reports[0];
     assert_eq!((report.spans, report.rejected, report.incidents.len()), (9_000, 0, 1), "{report:#?}");
@@ -79,12 +79,12 @@ fn a_recorded_failure_is_found_where_it_begins_however_it_was_written() {
 #[test]
 fn healthy_traffic_tells_nothing() {
     let (_dir, path) = recorded(&town(None), "town.jsonl");
-    assert_eq!(replay(&[path], 800).expect("replayed").incidents, []);
+    assert_eq!(replay(&[path], 800, &mut |_| {}).expect("replayed").incidents, []);
 }
 
 #[test]
 fn what_is_no_recording_is_refused_by_file_and_line() {
     let (_dir, path) = recorded("{\"resourceSpans\": []}\nnonsense", "odd.jsonl");
-    let refused = format!("{:#}", replay(&[path], 800).expect_err("refused"));
+    let refused = format!("{:#}", replay(&[path], 800, &mut |_| {}).expect_err("refused"));
     assert!(refused.contains("odd.jsonl") && refused.contains("line 2"), "{refused}");
 }

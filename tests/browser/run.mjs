@@ -3,8 +3,8 @@
 //   node tests/browser/run.mjs PATH/TO/sre-space [FOLDER FOR SCREENSHOTS]
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -85,7 +85,44 @@ async function tell(url) {
 
   await page.locator("#resolve").click();
   await page.locator("#chaos-answer", { hasText: "resolved" }).waitFor();
+  await page.setViewportSize({ width: 1400, height: 1000 });
+  await deployed(page, askBeforeMerging());
+  await page.locator("#inject").click();
+  await page.locator("#incidents li .pill", { hasText: "awaiting_human" }).first().waitFor();
+  const question = page.locator("#story button", { hasText: "Approve" });
+  await question.waitFor();
+  await shoot(page, "5-question");
+  await question.click();
+  await page.locator("#incidents .pill", { hasText: "resolved" }).nth(1).waitFor();
+  const approved = await page.locator("#story").innerText();
+  for (const word of ["REQUIRE_APPROVAL", "approved by", "RECOVERED"]) {
+    assert(approved.includes(word), `the story names ${word}:\n${approved}`);
+  }
+  await shoot(page, "6-approved");
   assert.deepEqual(complaints, [], "the browser has nothing to complain of");
+}
+
+/** The owners want to be asked from now on; answers the commit that says so. */
+function askBeforeMerging() {
+  const clone = join(dir, "owners");
+  const git = (...args) => execFileSync("git", ["-C", clone, "-c", "user.name=owners", "-c", "user.email=owners@example.com", ...args]);
+  execFileSync("git", ["clone", "--quiet", join(dir, "marketplace.git"), clone]);
+  const rules = join(clone, ".sre-space.yaml");
+  writeFileSync(rules, readFileSync(rules, "utf8").replaceAll("autonomy: auto", "autonomy: approve"));
+  // A release of the service that is watched next, so that its arrival can be awaited.
+  appendFileSync(join(clone, "config/quote-engine.yaml"), "# Changes are approved by a person.\n");
+  git("commit", "--quiet", "--all", "--message", "Ask before merging");
+  git("push", "--quiet", "origin", "HEAD:main");
+  return String(git("rev-parse", "HEAD")).trim();
+}
+
+/** Waits until quote-engine serves a commit and is healthy. */
+async function deployed(page, commit) {
+  await page.waitForFunction(async commit => {
+    const { nodes } = await (await fetch("/api/v1/services")).json();
+    const engine = nodes.find(node => node.service === "quote-engine");
+    return engine?.revision === commit && engine.state === "healthy";
+  }, commit, { polling: 500 });
 }
 
 async function shoot(page, name) {
