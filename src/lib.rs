@@ -8,6 +8,7 @@ pub mod autonomy;
 pub mod cli;
 pub mod config;
 pub mod crew;
+mod host;
 mod http;
 pub mod ingest;
 pub mod monitor;

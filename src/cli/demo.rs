@@ -13,6 +13,7 @@ use super::timeline::{self, Marketplace};
 use super::{BAD, GOOD, interrupted, on_runtime};
 use crate::app::{App, Doors, Parts};
 use crate::config::Given;
+use crate::host;
 use crate::monitor::DemoPlane;
 
 /// How long the marketplace may take to serve its first healthy quotes.
@@ -95,6 +96,7 @@ async fn play(app: App, args: &Args, plane: &Plane, processes: &mut Child) -> Re
         }
         let healed = timeline::follow(store.as_ref(), injected, Duration::from_secs(args.timeout)).await?;
         println!("faults still switched on: {:?}", marketplace.faults().await?);
+        println!("control plane: {}", host::memory());
         Ok(healed)
     };
     let mut told: Result<u8> = Ok(GOOD);

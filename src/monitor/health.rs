@@ -14,19 +14,11 @@ use sre_space_ports::store::Filter;
 use super::Desk;
 use super::problem::Problem;
 use super::routes::Answer;
-
-/// Page size that `/proc/self/statm` counts in, bytes.
-const PAGE: u64 = 4_096;
+use crate::host::resident_bytes;
 
 /// The routes.
 pub(super) fn router() -> Router<Arc<Desk>> {
     Router::new().route("/system/health", get(health)).route("/metrics", get(metrics))
-}
-
-/// Resident memory of this process, bytes; `None` where the kernel does not tell.
-fn resident_bytes() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    statm.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(PAGE)
 }
 
 async fn health(State(desk): State<Arc<Desk>>) -> Answer {
@@ -134,10 +126,5 @@ mod tests {
     #[test]
     fn names_from_telemetry_cannot_break_out_of_their_label() {
         assert_eq!(labels(&[("service", "a\"} 1\nb\\")]), "{service=\"a\\\"} 1\\nb\\\\\"}");
-    }
-
-    #[test]
-    fn resident_memory_is_known_here() {
-        assert!(resident_bytes().is_some_and(|bytes| bytes > 1024 * 1024));
     }
 }
