@@ -16,6 +16,7 @@ use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_agents::scout::{Limits, Scout};
 use sre_space_domain::incident::Rules;
+use sre_space_domain::journal::Agent;
 use sre_space_ports::bus::{Bus, Topic};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
@@ -250,7 +251,8 @@ fn desk(
     (people, demo, draining): (mpsc::Sender<Asked>, Option<DemoPlane>, CancellationToken),
 ) -> Arc<Desk> {
     let parts = context.parts.clone();
-    let (seen, status) = (Arc::clone(context), status(settings, ears));
+    let seen = Arc::clone(context);
+    let status = status(settings, ears, Arc::clone(context), draining.clone());
     Arc::new(Desk {
         store: parts.store,
         feed: Arc::clone(&context.feed),
@@ -273,13 +275,19 @@ fn desk(
     })
 }
 
-fn status(settings: &Settings, ears: &Arc<Ears>) -> monitor::Reading {
+/// The server's own state. It is degraded while it drains, and once there were more names than Scout tells apart.
+fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: CancellationToken) -> monitor::Reading {
     let (began, profile, ears) = (Timestamp::now(), settings.profile.clone(), Arc::clone(ears));
+    let (confirming_s, rates_s) = Scout::windows_s();
     Arc::new(move || {
         let uptime = Timestamp::now().duration_since(began).as_secs();
+        let overflowed = seen.scout().overflowed();
+        let is_degraded = draining.is_cancelled() || overflowed > 0;
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
-            "mode": "NOMINAL", "bus": "local", "ingest": ears.stats.snapshot(),
+            "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": "local", "ingest": ears.stats.snapshot(),
+            "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
+            "agents": Agent::AT_WORK, "breakers": {},
         })
     })
 }

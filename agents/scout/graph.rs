@@ -9,7 +9,7 @@ use super::revisions::Revisions;
 use super::vitals::{Heard, Vitals};
 
 /// Rates and quantiles are taken over the last full half-window and the running one, milliseconds.
-const HALF_WINDOW_MS: i64 = 5_000;
+pub const HALF_WINDOW_MS: i64 = 5_000;
 /// Sub-buckets per octave: 32 keep a quantile within 1.6 % of the truth.
 const PER_OCTAVE: u64 = 32;
 

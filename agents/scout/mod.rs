@@ -315,6 +315,11 @@ impl Scout {
         self.names.overflowed()
     }
 
+    /// The windows looked at, seconds: what a suspicion is confirmed in, and what rates and quantiles are of, at most.
+    pub fn windows_s() -> (i64, i64) {
+        (series::WINDOW_S, 2 * graph::HALF_WINDOW_MS / 1_000)
+    }
+
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -9,7 +9,7 @@ use sre_space_domain::telemetry::TraceId;
 use super::names::Name;
 
 /// The window that confirms, seconds (guard.md 4.1: still bad in the last 25 s).
-const WINDOW_S: i64 = 25;
+pub const WINDOW_S: i64 = 25;
 /// Bad events needed to confirm.
 const LEAST_BAD: u64 = 3;
 /// Posterior needed to confirm.

@@ -165,10 +165,6 @@ async fn incident_proof(State(desk): Shared, Path(id): Path<String>) -> Result<R
     Ok((kind, proof.ok_or_else(missing)?.json()).into_response())
 }
 
-/// The agents at work, in the order of the loop.
-const AGENTS: [Agent; 7] =
-    [Agent::Scout, Agent::Cag, Agent::Brain, Agent::Guardrail, Agent::Fixer, Agent::Curator, Agent::Human];
-
 /// What each agent does now, and what it said last.
 async fn agents(State(desk): Shared) -> Answer {
     let internal = |error: StoreError| Problem::internal(&error);
@@ -185,7 +181,7 @@ async fn agents(State(desk): Shared) -> Answer {
         let last = rows.iter().rev().find(|entry| entry.row.agent == agent);
         json!({"agent": agent, "doing": doing, "last": last.map(|entry| json!({"seq": entry.seq, "at": entry.row.at, "text": entry.row.text}))})
     };
-    Ok(Json(AGENTS.into_iter().map(of).collect()))
+    Ok(Json(Agent::AT_WORK.into_iter().map(of).collect()))
 }
 
 async fn search(State(desk): Shared, Query(asked): Query<HashMap<String, String>>) -> Answer {

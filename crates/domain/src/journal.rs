@@ -29,6 +29,12 @@ pub enum Agent {
     System,
 }
 
+impl Agent {
+    /// The agents at work, in the order of the loop.
+    pub const AT_WORK: [Self; 7] =
+        [Self::Scout, Self::Cag, Self::Brain, Self::Guardrail, Self::Fixer, Self::Curator, Self::Human];
+}
+
 /// What kind of step it is. Contract: SSE `phase`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
