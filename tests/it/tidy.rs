@@ -14,8 +14,10 @@ fn rust_files(folders: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()) {
+            let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if entry.is_dir() {
-                open.push(entry);
+                // What is installed there is not ours.
+                open.extend((name != "node_modules" && !name.starts_with('.')).then_some(entry));
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 files.push(entry);
             }
@@ -25,7 +27,7 @@ fn rust_files(folders: &[&str]) -> Vec<PathBuf> {
 }
 
 fn ours() -> Vec<PathBuf> {
-    rust_files(&["src", "agents", "crates", "demo", "tests"])
+    rust_files(&["src", "agents", "crates", "demo", "tests", "benches"])
 }
 
 fn text(file: &Path) -> String {
