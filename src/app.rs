@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::autonomy::Autonomy;
+use crate::calm::CalmTimes;
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
 use crate::http;
@@ -197,7 +198,7 @@ impl App {
             now: Arc::new(|| Timestamp::now().as_millisecond()),
             stats: Arc::default(),
         });
-        let people = hire_loop(&mut crew, &context).await?;
+        let people = hire_loop(&mut crew, &context, CalmTimes::new(&settings.data_dir)).await?;
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
         let draining = crew.stopping(Stage::Edge);
         let router = monitor::router(desk(&context, &ears, settings, (people, demo, draining)))
@@ -213,12 +214,13 @@ impl App {
 }
 
 /// Starts Scout's feed and the loop; answers where people's decisions go.
-async fn hire_loop(crew: &mut Crew, context: &Arc<Context>) -> Result<mpsc::Sender<Asked>> {
+async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> Result<mpsc::Sender<Asked>> {
     let (people, decisions) = mpsc::channel(DECISIONS);
     let (tell, told) = mpsc::channel(SIGHTINGS);
     let feed = context.parts.bus.subscribe(Topic::Spans, "scout").await?;
     let scout = Arc::clone(&context.scout);
-    crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, tell, stop));
+    watch::recollect(&scout, &calm);
+    crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, calm, tell, stop));
     for (telemetry, name) in [(Telemetry::Metrics, "metrics"), (Telemetry::Logs, "logs")] {
         let feed = context.parts.bus.subscribe(telemetry.topic(), "scout").await?;
         let scout = Arc::clone(&context.scout);

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod autonomy;
+mod calm;
 pub mod cli;
 pub mod config;
 pub mod crew;

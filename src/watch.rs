@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::calm::{CalmTimes, Heard};
 use crate::ingest::decode;
 use crate::ingest::telemetry::Telemetry;
 
@@ -20,6 +21,7 @@ const JUDGE_EVERY: Duration = Duration::from_millis(200);
 pub async fn run(
     scout: Arc<Mutex<Scout>>,
     mut feed: Box<dyn Feed>,
+    mut calm: CalmTimes,
     sightings: mpsc::Sender<Sighting>,
     stop: CancellationToken,
 ) {
@@ -30,6 +32,7 @@ pub async fn run(
             delivery = feed.next() => match delivery {
                 Some(delivery) => {
                     hear(&scout, Telemetry::Traces, &delivery);
+                    calm.take(&delivery.message);
                     if let Err(error) = feed.acknowledge(delivery.receipt).await {
                         warn!(%error, "a batch of spans was not acknowledged and will come again");
                     }
@@ -37,16 +40,33 @@ pub async fn run(
                 None => return,
             },
             _ = judge.tick() => {
-                let seen = {
+                let now_ms = Timestamp::now().as_millisecond();
+                let (seen, is_calm) = {
                     let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
-                    scout.judge(Timestamp::now().as_millisecond())
+                    (scout.judge(now_ms), scout.suspects().is_empty())
                 };
+                if let Some(records) = is_calm.then(|| calm.due(now_ms)).flatten()
+                    && let Err(error) = calm.write(records).await
+                {
+                    warn!(%error, "calm times were not written down: a restart will not know what is usual");
+                }
                 for sighting in seen {
                     if sightings.send(sighting).await.is_err() {
                         return;
                     }
                 }
             }
+        }
+    }
+}
+
+/// Tells Scout what was written down of calm times.
+pub fn recollect(scout: &Mutex<Scout>, calm: &CalmTimes) {
+    let now_ms = Timestamp::now().as_millisecond();
+    let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
+    for Heard { received_ms, body } in calm.read(now_ms) {
+        if let Err(error) = decode::spans(&body, &mut |span| scout.recollect(&span, received_ms, now_ms)) {
+            warn!(%error, "what was written down of calm times is malformed");
         }
     }
 }

@@ -123,3 +123,10 @@ fn sources_and_knob_files_are_declared_and_nothing_else() {
         assert!(!declares(rules, path), "{path}");
     }
 }
+
+#[test]
+fn the_readmes_example_is_good() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    parse(example).expect("good");
+}

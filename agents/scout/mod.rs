@@ -16,7 +16,7 @@ mod series;
 mod tests;
 mod vitals;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use sre_space_domain::evidence::{Evidence, Suspect};
 use sre_space_domain::recovery::Recovery;
@@ -37,6 +37,8 @@ pub use self::vitals::{Heard, Newest};
 const MOST_CALLS: usize = 65_536;
 /// Most spans that are handed out as evidence.
 const MOST_EVIDENCE: usize = 40_000;
+/// A service that is first heard this long after the start, milliseconds, is new and was not merely late.
+const GATHERING_MS: i64 = 10_000;
 /// Good requests in the window before a service counts as calm.
 const CALM_REQUESTS: u64 = 20;
 
@@ -77,6 +79,11 @@ pub enum Sighting {
     },
 }
 
+/// Whether good and bad are counted on this span: where a service takes work in, or begins it by itself.
+fn is_entry(span: &SpanView<'_>) -> bool {
+    span.kind.is_entry() || (span.kind == SpanKind::Internal && span.parent_id.is_none())
+}
+
 /// A service and an operation, interned.
 type Key = (Name, Name);
 
@@ -101,6 +108,9 @@ pub struct Scout {
     exits: HashMap<SpanId, Side>,
     entries: HashMap<SpanId, Side>,
     order: VecDeque<SpanId>,
+    began_ms: Option<i64>,
+    gathered: BTreeSet<Name>,
+    heard_since_ms: Option<i64>,
 }
 
 impl Scout {
@@ -117,6 +127,9 @@ impl Scout {
             exits: HashMap::new(),
             entries: HashMap::new(),
             order: VecDeque::new(),
+            began_ms: None,
+            gathered: BTreeSet::new(),
+            heard_since_ms: None,
             limits,
         }
     }
@@ -124,22 +137,48 @@ impl Scout {
     /// Takes one span. `source` is the name of the ingest token that brought it.
     pub fn observe(&mut self, span: &SpanView<'_>, source: &str, received_ms: i64) {
         let service = self.names.service(span.service);
+        self.hear(service, received_ms);
         let key = (service, self.names.operation(service, span.name));
-        let revision = self.names.other(span.revision);
         let source = self.names.other(source);
-        let bad = span.failed() || span.duration_ns() > self.latency_ns;
-        let is_entry = span.kind.is_entry() || (span.kind == SpanKind::Internal && span.parent_id.is_none());
-        if is_entry {
+        let bad = self.is_bad(span);
+        if is_entry(span) {
             let series = self.series.entry(key).or_default();
             let seen = series::Seen { bad, failed: span.failed(), trace: span.trace_id, source };
             series.take(seen, received_ms);
-            self.revisions.take(key, revision, bad, received_ms);
             self.calls.served(service, span.duration_ns(), bad, received_ms);
         }
-        self.match_call(span, Side { key, source, bad }, is_entry, received_ms);
+        self.match_call(span, Side { key, source, bad }, is_entry(span), received_ms);
+        self.keep(span, key, (received_ms, received_ms));
+    }
+
+    /// Takes one span of calm times before the start: as evidence of what is usual, and of which revision served. It is counted
+    /// nowhere else, and kept as long as if it came now.
+    pub fn recollect(&mut self, span: &SpanView<'_>, received_ms: i64, now_ms: i64) {
+        let service = self.names.service(span.service);
+        let key = (service, self.names.operation(service, span.name));
+        self.keep(span, key, (received_ms, now_ms));
+    }
+
+    /// Exporters that were refused come back one after the other: all is heard once the last of them has.
+    fn hear(&mut self, service: Name, received_ms: i64) {
+        let began_ms = *self.began_ms.get_or_insert(received_ms);
+        if received_ms <= began_ms + GATHERING_MS && self.gathered.insert(service) {
+            self.heard_since_ms = Some(received_ms);
+        }
+    }
+
+    fn keep(&mut self, span: &SpanView<'_>, key: Key, (received_ms, kept_ms): (i64, i64)) {
+        let revision = self.names.other(span.revision);
+        if is_entry(span) {
+            self.revisions.take(key, revision, self.is_bad(span), received_ms);
+        }
         let error = if span.exception_type.is_empty() { span.error_type } else { span.exception_type };
         let (error, database) = (self.names.other(error), self.names.other(span.db_system));
-        self.buffer.keep(Kept::of(span, key, revision, error, database, received_ms));
+        self.buffer.keep(Kept::of(span, key, revision, error, database, kept_ms));
+    }
+
+    fn is_bad(&self, span: &SpanView<'_>) -> bool {
+        span.failed() || span.duration_ns() > self.latency_ns
     }
 
     /// Takes one data point.
@@ -257,6 +296,7 @@ impl Scout {
         Evidence {
             signal: self.signal(&signal.service, &signal.operation, now_ms).unwrap_or_else(|| signal.clone()),
             taken_ms: now_ms,
+            heard_since_ms: self.heard_since_ms.unwrap_or(now_ms),
             spans: self.buffer.newest(MOST_EVIDENCE, &self.names),
             latency_objective_ns: self.latency_ns,
             revisions: self.revisions.seen(&self.names),

@@ -187,7 +187,14 @@ fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
     let is_apart = |suspect: &Suspect| {
         (changed_elsewhere && suspect.service == incident.service) || !is_affected(incident, suspect)
     };
-    let (apart, suspects_before) = scout.suspects().into_iter().partition(is_apart);
+    // Who was affected before a restart was under suspicion then, whether or not they are again by now.
+    let affected = incident.diagnosis.iter().flat_map(|diagnosis| &diagnosis.affected);
+    let affected = affected.map(|(service, operation)| Suspect {
+        service: service.clone(),
+        operation: operation.clone(),
+        statistic: 0.0,
+    });
+    let (apart, suspects_before) = scout.suspects().into_iter().chain(affected).partition(is_apart);
     let seconds = |s: u64| i64::try_from(s).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
     Watch {
         service: deployed.service.clone(),

@@ -15,6 +15,8 @@ pub struct Evidence {
     pub signal: Signal,
     /// When the evidence was taken, milliseconds since the Unix epoch.
     pub taken_ms: i64,
+    /// Since when everything that was sent was heard, milliseconds since the Unix epoch; spans of before are a sample.
+    pub heard_since_ms: i64,
     /// Recent spans of all services, oldest first by end; covers time before and after the onset where the buffer reaches.
     pub spans: Vec<Span>,
     /// Latency objective in nanoseconds; a span above it is bad.

@@ -93,7 +93,9 @@ impl<'a> Forest<'a> {
         // One span from a wrong clock must not move the edge of what is known.
         let newest = ends.get(ends.len().saturating_sub(1 + ends.len() / 1_000)).copied().unwrap_or_default();
         self.settled_ns = newest.saturating_sub(ARRIVAL_NS);
-        self.whole_from_ns = ends.get(ends.len() / 1_000).copied().unwrap_or_default().saturating_add(ARRIVAL_NS);
+        let oldest = ends.get(ends.len() / 1_000).copied().unwrap_or_default();
+        let heard = u64::try_from(evidence.heard_since_ms).unwrap_or_default().saturating_mul(MS);
+        self.whole_from_ns = oldest.max(heard).saturating_add(ARRIVAL_NS);
         self.onset_ns = onset::find(self, evidence, newest);
         let signal = self.place(&evidence.signal.service, &evidence.signal.operation);
         let here = |trace: &&Trace| {

@@ -11,6 +11,8 @@ use crate::diagnosis::{Candidate, Term};
 const EXHIBITS: usize = 5;
 /// Completeness is judged on settled traces when there are at least this many.
 const LEAST_SETTLED: usize = 10;
+/// Bad traces that say enough without those that began before everything was heard.
+const ENOUGH_HEARD: usize = 30;
 /// Calm traces needed to say what is usually bad.
 const LEAST_CALM: usize = 50;
 
@@ -41,7 +43,7 @@ pub struct Origin {
 pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
     let (calls, usual) = (Calls::learn(forest), Usual::learn(forest));
     let walk = Walk { forest, calls: &calls, usual: &usual };
-    let bad: Vec<&Trace> = forest.concerned().filter(|trace| forest.is_bad(trace)).collect();
+    let bad = wholly_heard(forest, forest.concerned().filter(|trace| forest.is_bad(trace)).collect());
     let begins: Vec<Vec<Begin>> = bad.iter().map(|trace| walk.begins(forest.tops(trace))).collect();
     let weights = excess(forest, &walk, &begins);
     let candidates = candidates(forest, &weights);
@@ -63,6 +65,12 @@ pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
         exhibits: exhibits(forest, &here, how),
         candidates,
     })
+}
+
+/// Leaves out the traces that began before everything was heard, where enough others are left: half of them may be missing.
+fn wholly_heard<'t>(forest: &Forest<'_>, bad: Vec<&'t Trace>) -> Vec<&'t Trace> {
+    let heard: Vec<&Trace> = bad.iter().filter(|trace| trace.start_ns >= forest.whole_from_ns).copied().collect();
+    if heard.len() >= ENOUGH_HEARD { heard } else { bad }
 }
 
 /// Bad traces by the place they begin at, less what usually begins there. Several places in one trace share it; a trace

@@ -217,6 +217,7 @@ impl Seen<'_> {
         Evidence {
             signal: signal(service, operation, wall(onset)),
             taken_ms: wall(town.end_ms * MS),
+            heard_since_ms: 0,
             revisions: revisions(&self.spans, wall),
             spans: self.spans.into_iter().map(|(_, span)| span).collect(),
             latency_objective_ns: 800_000_000,
