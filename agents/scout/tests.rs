@@ -14,13 +14,23 @@ struct Play {
     number: u64,
     revision: &'static str,
     one_source: bool,
+    /// Tells spans as those of calm times before a start at this time.
+    recollects_at: Option<i64>,
     sightings: Vec<Sighting>,
 }
 
 impl Play {
     fn new() -> Self {
         let scout = Scout::new(Limits::default());
-        Self { scout, now_ms: 1_000_000, number: 0, revision: "one", one_source: false, sightings: vec![] }
+        Self {
+            scout,
+            now_ms: 1_000_000,
+            number: 0,
+            revision: "one",
+            one_source: false,
+            recollects_at: None,
+            sightings: vec![],
+        }
     }
 
     /// Plays for some seconds at 100 requests a second; `bad` says of the n-th request whether it fails and how long it takes.
@@ -78,7 +88,10 @@ impl Play {
             db_system: "",
         };
         let source = if self.one_source { "one" } else { service };
-        self.scout.observe(&view, source, self.now_ms);
+        match self.recollects_at {
+            Some(start_ms) => self.scout.recollect(&view, self.now_ms, start_ms),
+            None => self.scout.observe(&view, source, self.now_ms),
+        }
     }
 
     fn said(&self, wanted: impl Fn(&Sighting) -> bool) -> usize {
@@ -92,6 +105,27 @@ fn suspected(sighting: &Sighting) -> bool {
 
 fn confirmed(sighting: &Sighting) -> bool {
     matches!(sighting, Sighting::Confirmed(_))
+}
+
+#[test]
+fn calm_times_before_the_start_are_evidence_and_counted_nowhere() {
+    let mut play = Play::new();
+    let start_ms = play.now_ms + 12_000;
+    play.recollects_at = Some(start_ms);
+    play.run(2, |_| (false, 500));
+    (play.recollects_at, play.now_ms, play.revision) = (None, start_ms, "two");
+    play.run(3, |_| (true, 500));
+    let now_ms = play.now_ms;
+    let signal = play.scout.signal("engine", "POST /price", now_ms).expect("a signal");
+    let evidence = play.scout.evidence(&signal, now_ms);
+    assert_eq!(evidence.heard_since_ms, start_ms + 10);
+    let engine: Vec<_> = evidence.revisions.iter().filter(|seen| seen.service == "engine").collect();
+    let seen = |at: usize| (engine[at].revision.as_str(), engine[at].entries, engine[at].bad);
+    assert_eq!((seen(0), seen(1)), (("one", 200, 0), ("two", 300, 300)));
+    assert_eq!(evidence.spans.iter().filter(|span| span.revision == "one").count(), 600, "kept though they are old");
+    let graph = play.scout.graph(now_ms);
+    let served = graph.nodes.iter().find(|node| node.service == "engine").map(|node| node.requests);
+    assert_eq!(served, Some(300));
 }
 
 #[test]
