@@ -88,7 +88,7 @@ async function tell(url) {
   await page.setViewportSize({ width: 1400, height: 1000 });
   await deployed(page, askBeforeMerging());
   await page.locator("#inject").click();
-  await page.locator("#incidents li .pill", { hasText: "awaiting_human" }).first().waitFor();
+  await page.locator("#incidents li .pill", { hasText: "awaiting human" }).first().waitFor();
   const question = page.locator("#story button", { hasText: "Approve" });
   await question.waitFor();
   await shoot(page, "5-question");
