@@ -9,6 +9,7 @@ mod calm;
 pub mod cli;
 pub mod config;
 pub mod crew;
+mod hex;
 mod host;
 mod http;
 pub mod ingest;

@@ -80,26 +80,19 @@ struct Origin<'a> {
 /// On an error the spans before it were visited already: a caller that must not act on half a message decodes twice.
 pub fn spans<'a>(body: &'a [u8], visit: &mut dyn FnMut(SpanView<'a>)) -> Result<Counted, DecodeError> {
     let mut counted = Counted::default();
-    each_scope(body, &mut |message, origin| {
-        for field in Fields::of(message) {
-            match field? {
-                (1, value) => shallow_attributes(value.bytes()?, 3)?,
-                (2, value) => {
-                    let draft = Draft::read(value.bytes()?)?;
-                    counted.count(origin.and_then(|origin| draft.finish(origin)), visit);
-                }
-                _ => {}
-            }
-        }
+    each_item(body, &mut |item, origin| {
+        let draft = Draft::read(item)?;
+        counted.count(origin.and_then(|origin| draft.finish(origin)), visit);
         Ok(())
     })?;
     Ok(counted)
 }
 
-type VisitScope<'v, 'a> = &'v mut dyn FnMut(&'a [u8], Result<Origin<'a>, Rejected>) -> Result<(), DecodeError>;
+type VisitItem<'v, 'a> = &'v mut dyn FnMut(&'a [u8], Result<Origin<'a>, Rejected>) -> Result<(), DecodeError>;
 
-/// Visits every scope with what its resource says. All three requests are resources (field 1) of scopes (field 2).
-fn each_scope<'a>(body: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), DecodeError> {
+/// Visits every span, metric or log record with what its resource says. All three requests are resources (field 1) of scopes
+/// (field 2) of items (field 2).
+fn each_item<'a>(body: &'a [u8], visit: VisitItem<'_, 'a>) -> Result<(), DecodeError> {
     for field in Fields::of(body) {
         if let (1, value) = field? {
             resource(value.bytes()?, visit)?;
@@ -109,7 +102,7 @@ fn each_scope<'a>(body: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), Decod
 }
 
 /// Fields may come in any order, so the resource is read before the scopes it describes.
-fn resource<'a>(message: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), DecodeError> {
+fn resource<'a>(message: &'a [u8], visit: VisitItem<'_, 'a>) -> Result<(), DecodeError> {
     let mut resource = Resource::default();
     for field in Fields::of(message) {
         if let (1, value) = field? {
@@ -119,7 +112,22 @@ fn resource<'a>(message: &'a [u8], visit: VisitScope<'_, 'a>) -> Result<(), Deco
     let origin = resource.origin();
     for field in Fields::of(message) {
         if let (2, value) = field? {
-            visit(value.bytes()?, origin)?;
+            scope(value.bytes()?, origin, visit)?;
+        }
+    }
+    Ok(())
+}
+
+fn scope<'a>(
+    message: &'a [u8],
+    origin: Result<Origin<'a>, Rejected>,
+    visit: VisitItem<'_, 'a>,
+) -> Result<(), DecodeError> {
+    for field in Fields::of(message) {
+        match field? {
+            (1, value) => shallow_attributes(value.bytes()?, 3)?,
+            (2, value) => visit(value.bytes()?, origin)?,
+            _ => {}
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::Desk;
 use super::problem::Problem;
+use crate::hex;
 
 /// Deliveries remembered, so that one that is sent again changes nothing.
 const MOST_REMEMBERED: usize = 1_000;
@@ -47,7 +48,7 @@ impl Webhook {
             );
         };
         let wrong = || refuse(StatusCode::UNAUTHORIZED, "X-Hub-Signature-256 is not the body's HMAC-SHA256");
-        let Some(sent) = signature.strip_prefix("sha256=").and_then(hexadecimal) else { return wrong() };
+        let Some(sent) = signature.strip_prefix("sha256=").and_then(hex::bytes) else { return wrong() };
         let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return wrong() };
         if mac.chain_update(body).verify_slice(&sent).is_ok() { Ok(()) } else { wrong() }
     }
@@ -82,13 +83,6 @@ pub(super) async fn take(
         desk.webhook.changed.notify_waiters();
     }
     Ok((StatusCode::ACCEPTED, Json(json!({"looked_again": wakes}))))
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }
 
 #[cfg(test)]

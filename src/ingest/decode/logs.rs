@@ -4,22 +4,14 @@ use sre_space_domain::telemetry::LogView;
 
 use super::super::wire::Fields;
 use super::value::{any_value, key_value};
-use super::{Counted, DecodeError, MOST_ATTRIBUTES, Origin, Rejected, each_scope, shallow_attributes};
+use super::{Counted, DecodeError, MOST_ATTRIBUTES, Origin, Rejected, each_item};
 
 /// Visits every usable log record of a request, in order; the others are counted.
 pub fn records<'a>(body: &'a [u8], visit: &mut dyn FnMut(LogView<'a>)) -> Result<Counted, DecodeError> {
     let mut counted = Counted::default();
-    each_scope(body, &mut |message, origin| {
-        for field in Fields::of(message) {
-            match field? {
-                (1, value) => shallow_attributes(value.bytes()?, 3)?,
-                (2, value) => {
-                    let draft = Draft::read(value.bytes()?)?;
-                    counted.count(origin.and_then(|origin| draft.finish(origin)), visit);
-                }
-                _ => {}
-            }
-        }
+    each_item(body, &mut |item, origin| {
+        let draft = Draft::read(item)?;
+        counted.count(origin.and_then(|origin| draft.finish(origin)), visit);
         Ok(())
     })?;
     Ok(counted)

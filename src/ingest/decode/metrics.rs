@@ -4,29 +4,13 @@ use sre_space_domain::telemetry::{PointValue, PointView};
 
 use super::super::wire::{Fields, Value, WireError};
 use super::value::text;
-use super::{Counted, DecodeError, MOST_ATTRIBUTES, Origin, Rejected, each_scope, shallow_attributes};
+use super::{Counted, DecodeError, MOST_ATTRIBUTES, Origin, Rejected, each_item, shallow_attributes};
 
 /// Visits every usable data point of a request, in order; the others are counted.
 pub fn points<'a>(body: &'a [u8], visit: &mut dyn FnMut(PointView<'a>)) -> Result<Counted, DecodeError> {
     let mut counted = Counted::default();
-    each_scope(body, &mut |message, origin| scope_metrics(message, origin, &mut counted, visit))?;
+    each_item(body, &mut |item, origin| metric(item, origin, &mut |point| counted.count(point, visit)))?;
     Ok(counted)
-}
-
-fn scope_metrics<'a>(
-    message: &'a [u8],
-    origin: Result<Origin<'a>, Rejected>,
-    counted: &mut Counted,
-    visit: &mut dyn FnMut(PointView<'a>),
-) -> Result<(), DecodeError> {
-    for field in Fields::of(message) {
-        match field? {
-            (1, value) => shallow_attributes(value.bytes()?, 3)?,
-            (2, value) => metric(value.bytes()?, origin, &mut |point| counted.count(point, visit))?,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// The five kinds of a metric, by their field numbers, and the numbers of their points' attributes.

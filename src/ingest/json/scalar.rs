@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 
 use super::shape::{Encoding, Field};
 use super::write_bytes;
+use crate::hex;
 
 /// A single value of a field.
 pub(super) struct Scalar<'o> {
@@ -73,7 +74,7 @@ impl Visitor<'_> for Scalar<'_> {
         let wrong = || E::invalid_value(Unexpected::Str(value), &wanted(encoding));
         match encoding {
             Encoding::Text => write_bytes(self.field.number, value.as_bytes(), self.out),
-            Encoding::Hex => write_bytes(self.field.number, &hex(value).ok_or_else(wrong)?, self.out),
+            Encoding::Hex => write_bytes(self.field.number, &hex::bytes(value).ok_or_else(wrong)?, self.out),
             Encoding::Base64 => {
                 write_bytes(self.field.number, &STANDARD.decode(value).map_err(|_| wrong())?, self.out);
             }
@@ -144,11 +145,4 @@ fn double(text: &str) -> Option<f64> {
         "-Infinity" => Some(f64::NEG_INFINITY),
         other => other.parse().ok(),
     }
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }
