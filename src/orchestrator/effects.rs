@@ -5,12 +5,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sre_space_agents::{brain, cag, catalogue, curator, fixer, guardrail, human, present};
+use sre_space_agents::{catalogue, curator, fixer, guardrail, human};
 use sre_space_domain::catalogue::Catalogue;
-use sre_space_domain::evidence::Evidence;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::{Change, Effect, Event, Incident};
-use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Proposal, Verdict};
@@ -18,10 +16,7 @@ use sre_space_ports::forge::{Checks, ForgeError};
 use tokio::time::{Instant, interval};
 use tracing::error;
 
-use super::{Context, trust, verify};
-
-/// Earlier incidents that are recalled with their scores.
-const NEAREST: usize = 3;
+use super::{Context, orient, trust, verify};
 
 /// Failures in the words of whoever failed; the incident shows them.
 pub(super) type Fallible<T> = Result<T, String>;
@@ -34,8 +29,8 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
     let answer = match effect {
         Effect::AwaitConfirmation => Ok(verify::await_confirmation(context, incident).await),
         Effect::OpenTicket => open_ticket(context, incident).await,
-        Effect::Recall => recall(context, incident).await,
-        Effect::Diagnose => Ok(diagnose(context, incident).await),
+        Effect::Recall => orient::recall(context, incident).await,
+        Effect::Diagnose => Ok(orient::diagnose(context, incident).await),
         Effect::Render => render(context, incident).await,
         Effect::Rule => rule(context, incident).await,
         Effect::CreateBranch => create_branch(context, incident).await,
@@ -77,26 +72,6 @@ async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
     retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
 }
 
-/// Evidence of this moment, with the owners' rules and what they changed lately.
-struct Reading {
-    evidence: Evidence,
-    catalogue: Option<Catalogue>,
-    current: sre_space_domain::rca::Current,
-}
-
-async fn read(context: &Context, incident: &Incident) -> Reading {
-    let repository = context.parts.repository.as_ref();
-    let now_ms = context.now_ms();
-    let mut evidence = context.scout().evidence(&incident.signal, now_ms);
-    evidence.changes = repository.log(200).await.unwrap_or_default();
-    let catalogue = allowed(context).await.ok().map(|(_, catalogue)| catalogue);
-    let current = match &catalogue {
-        Some(catalogue) => present::values(repository, catalogue).await.unwrap_or_default(),
-        None => Default::default(),
-    };
-    Reading { evidence, catalogue, current }
-}
-
 /// The owners' rules at the head of the deployed branch.
 pub(super) async fn allowed(context: &Context) -> Fallible<(Sha, Catalogue)> {
     let repository = context.parts.repository.as_ref();
@@ -104,47 +79,6 @@ pub(super) async fn allowed(context: &Context) -> Fallible<(Sha, Catalogue)> {
     let text = retried(|| repository.file(&head, ".sre-space.yaml")).await?;
     let catalogue = catalogue::parse(&text).map_err(|error| error.to_string())?;
     Ok((head, catalogue))
-}
-
-async fn recall(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let deadline = Instant::now() + context.patience.evidence;
-    let mut look = interval(context.patience.look * 2);
-    loop {
-        look.tick().await;
-        let Reading { evidence, catalogue, current } = read(context, incident).await;
-        match cag::read(&evidence, catalogue.as_ref()) {
-            Ok(question) => {
-                let fingerprint = question.signature().fingerprint();
-                let lookup = context.parts.recollection.lookup(&fingerprint).await;
-                let lessons = lookup.map_err(|error| error.to_string())?;
-                let found = catalogue.and_then(|rules| question.recall(&rules, &current, &incident.tried(), &lessons));
-                let similar = similar(context, &question.signature()).await?;
-                return Ok(Event::Recalled { found: found.map(Box::new), similar });
-            }
-            Err(gap) if gap.is_early() && Instant::now() < deadline => {}
-            Err(_) => return Ok(Event::Recalled { found: None, similar: Vec::new() }),
-        }
-    }
-}
-
-async fn similar(context: &Context, signature: &Signature) -> Fallible<Vec<Similar>> {
-    let recollection = context.parts.recollection.as_ref();
-    let nearest = curator::recall_similar(recollection, signature, NEAREST).await.map_err(|error| error.to_string())?;
-    Ok(nearest.iter().map(|found| Similar::to(&found.lesson, found.score)).collect())
-}
-
-async fn diagnose(context: &Context, incident: &Incident) -> Event {
-    let deadline = Instant::now() + context.patience.evidence;
-    let mut look = interval(context.patience.look * 2);
-    loop {
-        look.tick().await;
-        let Reading { evidence, catalogue, current } = read(context, incident).await;
-        match brain::diagnose(&evidence, catalogue.as_ref(), &current, &incident.tried()) {
-            Ok(finding) => return Event::Diagnosed(Box::new(finding)),
-            Err(gap) if gap.is_early() && Instant::now() < deadline => {}
-            Err(gap) => return Event::GaveUp(gap.to_string()),
-        }
-    }
 }
 
 async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {

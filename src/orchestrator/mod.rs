@@ -5,7 +5,10 @@
 
 pub mod context;
 mod effects;
+mod orient;
 pub mod people;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod verify;
 
@@ -210,7 +213,8 @@ impl Orchestrator {
         let entries = self.context.parts.store.commit(Write { record: Some(record.clone()), rows, outcome }).await?;
         self.context.feed.show(&entries);
         self.context.publish(Topic::Incidents, incident.id.as_str(), &json!({"schema": 1, "incident": incident})).await;
-        if incident.state == State::Suppressed {
+        // What was confirmed was dropped because it had gone away.
+        if incident.state == State::Suppressed && incident.ticket.is_none() {
             self.dropped.insert((incident.service.clone(), incident.operation.clone()));
         }
         if record.is_unfinished() {

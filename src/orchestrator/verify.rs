@@ -56,15 +56,34 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
     }
 }
 
+/// How long a service has been seen well without a break. One look is not enough: slow requests end late, and after a restart
+/// the quick ones are seen first.
+pub struct Calm<'a> {
+    service: &'a str,
+    since: Instant,
+}
+
+impl<'a> Calm<'a> {
+    /// From now on.
+    pub fn new(service: &'a str) -> Self {
+        Self { service, since: Instant::now() }
+    }
+
+    /// Looks once more; whether it has lasted long enough to be believed.
+    pub fn lasts(&mut self, context: &Context) -> bool {
+        if !context.scout().calm(self.service, context.now_ms()) {
+            self.since = Instant::now();
+        }
+        self.since.elapsed() >= context.patience.calm
+    }
+}
+
 /// Waits until the service has been seen healthy for a while.
 pub async fn await_calm(context: &Context, incident: &Incident) -> Event {
     let mut look = interval(context.patience.look);
-    let mut calm_since = Instant::now();
-    while calm_since.elapsed() < context.patience.calm {
+    let mut calm = Calm::new(&incident.service);
+    while !calm.lasts(context) {
         look.tick().await;
-        if !context.scout().calm(&incident.service, context.now_ms()) {
-            calm_since = Instant::now();
-        }
     }
     Event::Calmed
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::diagnosis::{Diagnosis, Source};
-use crate::incident::{Attempt, Incident};
+use crate::incident::{Attempt, Incident, State};
 use crate::journal::Entry;
 use crate::plain;
 use crate::proposal::{Proposal, Remedy, Verdict};
@@ -163,10 +163,15 @@ fn fenced(diff: &str) -> String {
 }
 
 fn proof(incident: &Incident) -> String {
-    let Some(recovery) = &incident.recovery else {
-        return "## Proof\n\nRecovery was not judged.".to_owned();
+    let words = match (&incident.recovery, incident.state) {
+        (Some(recovery), _) => numbers(recovery),
+        (None, State::Suppressed) => {
+            "The failure passed by itself before its cause could be told; nothing is in place that should have ended it."
+                .to_owned()
+        }
+        (None, _) => "Recovery was not judged.".to_owned(),
     };
-    format!("## Proof\n\n{}", numbers(recovery))
+    format!("## Proof\n\n{words}")
 }
 
 fn numbers(recovery: &Recovery) -> String {

@@ -75,6 +75,22 @@ pub struct Recovery {
     pub reason: String,
 }
 
+impl Recovery {
+    /// The judgement on a change whose revision was never seen.
+    pub fn unseen(reason: String) -> Self {
+        Self {
+            verdict: Outcome::Inconclusive,
+            test: Test::Arrival,
+            samples: 0,
+            bad: 0,
+            probes: 0,
+            statistic: 0.0,
+            threshold: 0.0,
+            reason,
+        }
+    }
+}
+
 /// Events of one scope, counted after the new revision settled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {

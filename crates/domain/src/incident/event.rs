@@ -31,7 +31,7 @@ pub struct Finding {
 pub enum Event {
     /// Scout's suspicion was confirmed by a second independent source.
     Confirmed(Signal),
-    /// The suspicion went away before it was confirmed.
+    /// The suspicion went away before it was confirmed, or the failure before its cause could be told.
     Faded,
     /// The ticket is open.
     TicketOpened(u64),

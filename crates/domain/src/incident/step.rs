@@ -12,7 +12,7 @@ use crate::ids::Sha;
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
 use crate::proposal::{Decision, Proposal, Verdict};
-use crate::recovery::{Outcome, Recovery, Test};
+use crate::recovery::{Outcome, Recovery};
 use crate::signal::Signal;
 
 /// Decides what an event means for an incident.
@@ -26,7 +26,8 @@ pub fn step(incident: Incident, event: Event, rules: &Rules, now: Timestamp) -> 
 /// The states in which an event means something.
 pub(super) fn belongs(event: &Event, state: State) -> bool {
     match event {
-        Event::Confirmed(_) | Event::Faded => state == State::Detected,
+        Event::Confirmed(_) => state == State::Detected,
+        Event::Faded => matches!(state, State::Detected | State::Matching | State::Diagnosing),
         Event::TicketOpened(_) | Event::Recalled { .. } => state == State::Matching,
         Event::Diagnosed(_) | Event::GaveUp(_) => state == State::Diagnosing,
         Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
@@ -39,11 +40,13 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Deployed | Event::NotDeployed(_) => state == State::Deploying,
         Event::Judged(_) => state == State::Verifying,
         Event::Reverted(_) => state == State::Reverting,
-        Event::Held | Event::Relapsed(_) | Event::Remembered | Event::TicketClosed => state == State::Learning,
+        Event::Held | Event::Relapsed(_) | Event::Remembered => state == State::Learning,
+        Event::TicketClosed => matches!(state, State::Learning | State::Suppressed),
         Event::Decided(_) => state == State::AwaitingHuman,
         Event::Paged => matches!(state, State::AwaitingHuman | State::Escalated),
         Event::Calmed => matches!(state, State::Escalated | State::Resolved),
-        Event::Failed(_) | Event::Forbidden => state.is_active(),
+        Event::Failed(_) => state.is_active() || state == State::Suppressed,
+        Event::Forbidden => state.is_active(),
     }
 }
 
@@ -71,16 +74,16 @@ impl Machine<'_> {
             Event::ChecksFailed(what) => self.red(what),
             Event::Merged { revision, at } => self.merged(revision, at),
             Event::Deployed => self.deployed(),
-            Event::NotDeployed(why) => self.judged(never_deployed(&why)),
+            Event::NotDeployed(why) => self.judged(Recovery::unseen(why)),
             Event::Judged(recovery) | Event::Relapsed(recovery) => self.judged(recovery),
             Event::Reverted(revert) => self.reverted(revert),
             Event::Held => self.held(),
             Event::Remembered => self.remembered(),
-            Event::TicketClosed => self.resolved(),
+            Event::TicketClosed => self.ticket_closed(),
             Event::Paged => self.paged(),
             Event::Decided(decision) => self.decided(decision),
             Event::Calmed => self.calmed(),
-            Event::Failed(why) => self.page(State::Escalated, EscalationReason::EffectFailed, why, None),
+            Event::Failed(why) => self.failed(why),
             Event::Forbidden => self.forbidden(),
         }
     }
@@ -97,9 +100,14 @@ impl Machine<'_> {
         self.to(State::Matching, Effect::OpenTicket, note)
     }
 
+    /// What passed by itself needs nobody; a ticket that was opened for it says so and is closed.
     fn faded(self) -> Step {
-        let note = tell(Agent::Scout, Phase::Observe, "suspicion faded before it was confirmed", json!({}));
-        self.end(State::Suppressed, None, note)
+        let text = match self.incident.state == State::Detected {
+            true => "suspicion faded before it was confirmed",
+            false => "the failure faded before its cause could be told",
+        };
+        let close = self.incident.ticket.map(|_| Effect::CloseTicket);
+        self.end(State::Suppressed, close, tell(Agent::Scout, Phase::Observe, text, json!({})))
     }
 
     fn ticket_opened(mut self, number: u64) -> Step {
@@ -177,7 +185,10 @@ impl Machine<'_> {
         self.to(State::Learning, Effect::CloseTicket, tell(Agent::Curator, Phase::Learn, text, data))
     }
 
-    fn resolved(self) -> Step {
+    fn ticket_closed(self) -> Step {
+        if self.incident.state == State::Suppressed {
+            return self.keep(tell(Agent::Human, Phase::Act, "the ticket is closed: nothing is left to do", json!({})));
+        }
         let seconds = self.now.duration_since(self.incident.opened_at).as_secs();
         let text = format!("resolved after {seconds} s");
         let note = tell(Agent::System, Phase::Verify, &text, json!({"seconds": seconds}));
@@ -223,6 +234,14 @@ impl Machine<'_> {
     fn calmed(self) -> Step {
         let text = "the service is seen healthy again";
         self.keep(tell(Agent::Scout, Phase::Verify, text, json!({})))
+    }
+
+    fn failed(self, why: String) -> Step {
+        if self.incident.state == State::Suppressed {
+            let text = format!("the ticket stays open: {why}");
+            return self.keep(tell(Agent::Human, Phase::Act, &text, json!({"why": why})));
+        }
+        self.page(State::Escalated, EscalationReason::EffectFailed, why, None)
     }
 
     fn forbidden(self) -> Step {
@@ -374,18 +393,5 @@ impl Machine<'_> {
 
     fn stay(self) -> Step {
         Step { incident: self.incident, effect: None, notes: vec![] }
-    }
-}
-
-fn never_deployed(why: &str) -> Recovery {
-    Recovery {
-        verdict: Outcome::Inconclusive,
-        test: Test::Arrival,
-        samples: 0,
-        bad: 0,
-        probes: 0,
-        statistic: 0.0,
-        threshold: 0.0,
-        reason: why.to_owned(),
     }
 }

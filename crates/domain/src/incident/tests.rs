@@ -189,6 +189,27 @@ fn confidence_of_exactly_the_threshold_calls_a_person_and_writes_nothing() {
 }
 
 #[test]
+fn what_passes_before_its_cause_can_be_told_calls_nobody_and_closes_its_ticket() {
+    let unconfirmed = walk([Event::Faded]);
+    assert_eq!((unconfirmed.incident.state, unconfirmed.effect), (State::Suppressed, None));
+    for asked in 2..=to_diagnosis().len() {
+        let mut events = to_diagnosis();
+        events.truncate(asked);
+        events.push(Event::Faded);
+        let passed = walk(events.clone());
+        assert_eq!((passed.incident.state, passed.effect), (State::Suppressed, Some(Effect::CloseTicket)));
+        assert_eq!(passed.incident.escalation, None);
+        for last in [Event::TicketClosed, Event::Failed("the forge is away".into())] {
+            let end = walk([events.clone(), vec![last]].concat());
+            assert_eq!((end.incident.state, end.effect, end.notes.len()), (State::Suppressed, None, 1));
+        }
+    }
+    let mut late = merged(knob(100));
+    late.push(Event::Faded);
+    assert_eq!(walk(late).incident.state, State::Deploying, "what was changed is judged");
+}
+
+#[test]
 fn what_a_person_was_called_for_stays_claimed_until_it_is_seen_healthy() {
     let denied = [&to_diagnosis()[..], &to_merge(knob(100))[..2], &[Event::Ruled(verdict(Decision::Deny))]].concat();
     let called = walk([denied.clone(), vec![Event::Paged]].concat());

@@ -218,3 +218,9 @@ fn an_incident_that_came_nowhere_is_told_as_such() {
         assert!(written.contains(part), "{part} not in {written}");
     }
 }
+
+#[test]
+fn what_passed_by_itself_is_told_as_such() {
+    let passed = Incident { state: State::Suppressed, ..Incident::open(id(), signal(), at(0)) };
+    assert!(write(&passed, &[]).contains("The failure passed by itself before its cause could be told"));
+}
