@@ -19,7 +19,7 @@ mod vitals;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use sre_space_domain::evidence::{Evidence, Suspect};
-use sre_space_domain::recovery::Recovery;
+use sre_space_domain::recovery::{Before, Recovery, SequentialTest, Tally};
 use sre_space_domain::signal::{Certainty, Signal};
 use sre_space_domain::telemetry::{LogView, PointView, SpanId, SpanKind, SpanView};
 
@@ -337,6 +337,16 @@ impl Scout {
         let of_service = || self.series.iter().filter(|(key, _)| key.0 == service).map(|(_, series)| series);
         let good: u64 = of_service().map(|series| series.window(now_ms)).map(|window| window.all - window.bad).sum();
         good >= CALM_REQUESTS && of_service().all(|series| !series.suspects())
+    }
+
+    /// Whether a failure has passed by itself: its service is well, and Wald's test finds the very operation healthy by what it
+    /// served lately. An operation that is not called tells nothing.
+    pub fn passed(&self, signal: &Signal, now_ms: i64) -> bool {
+        let series = self.key(&signal.service, &signal.operation).and_then(|key| self.series.get(&key));
+        let Some(window) = series.map(|series| series.window(now_ms)) else { return false };
+        let test = SequentialTest::against(Before { baseline: signal.baseline, observed: signal.observed });
+        let is_healthy = test.statistic(Tally { all: window.all, bad: window.bad }) <= -SequentialTest::threshold();
+        is_healthy && self.calm(&signal.service, now_ms)
     }
 
     /// The service graph as the spans show it.

@@ -259,3 +259,19 @@ fn callers_and_callees_are_related() {
     assert!(play.scout.related("web", "engine") && play.scout.related("engine", "web"));
     assert!(!play.scout.related("web", "stranger"));
 }
+
+#[test]
+fn a_failure_has_passed_once_its_own_operation_is_seen_healthy() {
+    let mut play = Play::new();
+    play.run(3, |_| (true, 5));
+    let signal = play.scout.signal("engine", "POST /price", play.now_ms).expect("a signal");
+    assert!(!play.scout.passed(&signal, play.now_ms), "it fails now");
+    play.run(10, |_| (false, 5));
+    assert!(!play.scout.passed(&signal, play.now_ms), "too much of what was lately served was bad");
+    play.run(25, |_| (false, 5));
+    assert!(play.scout.passed(&signal, play.now_ms));
+    let uncalled = Signal { operation: "GET /history".into(), ..signal.clone() };
+    assert!(!play.scout.passed(&uncalled, play.now_ms), "what is not called tells nothing");
+    play.run(2, |number| (number % 2 == 0, 5));
+    assert!(!play.scout.passed(&signal, play.now_ms), "it fails again");
+}

@@ -53,13 +53,13 @@ async fn look<Answer>(
 ) -> Look<Answer> {
     let deadline = Instant::now() + context.patience.evidence;
     let mut look = interval(context.patience.look * 2);
-    let mut calm = Calm::new(&incident.signal.service);
+    let mut calm = Calm::begins();
     loop {
         look.tick().await;
         let reading = read(context, incident).await;
         match answer(&reading) {
             Ok(answer) => return Look::Enough(answer, Box::new(reading)),
-            Err(_) if calm.lasts(context) => return Look::Passed,
+            Err(_) if calm.passed(context, incident) => return Look::Passed,
             Err(gap) if gap.is_early() && Instant::now() < deadline => {}
             Err(gap) => return Look::Lacking(gap),
         }

@@ -41,6 +41,7 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
     let deadline = Instant::now() + context.patience.confirmation;
     let mut look = interval(context.patience.probe);
     let mut rested = Instant::now();
+    let mut calm = Calm::begins();
     loop {
         look.tick().await;
         if let Some(probe) = probe.as_ref().filter(|_| Instant::now() >= rested) {
@@ -50,42 +51,47 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
             // What is slow is asked the less: probing must not be what keeps it down.
             rested = Instant::now() + began.elapsed() * REST;
         }
-        if context.scout().calm(&incident.service, context.now_ms()) || Instant::now() > deadline {
+        if calm.passed(context, incident) || Instant::now() > deadline {
             return Event::Faded;
         }
     }
 }
 
-/// How long a service has been seen well without a break. One look is not enough: slow requests end late, and after a restart
-/// the quick ones are seen first.
-pub struct Calm<'a> {
-    service: &'a str,
-    since: Instant,
-}
+/// Since when all has been seen well without a break. One look is not enough: slow requests end late, and after a restart the
+/// quick ones are seen first.
+pub struct Calm(Instant);
 
-impl<'a> Calm<'a> {
+impl Calm {
     /// From now on.
-    pub fn new(service: &'a str) -> Self {
-        Self { service, since: Instant::now() }
+    pub fn begins() -> Self {
+        Self(Instant::now())
     }
 
-    /// Looks once more; whether it has lasted long enough to be believed.
-    pub fn lasts(&mut self, context: &Context) -> bool {
-        if !context.scout().calm(self.service, context.now_ms()) {
-            self.since = Instant::now();
+    /// Looks once more; whether the incident's failure has been gone for long enough to be believed.
+    pub fn passed(&mut self, context: &Context, incident: &Incident) -> bool {
+        let is_well = context.scout().passed(&incident.signal, context.now_ms());
+        self.lasts(context, is_well)
+    }
+
+    fn lasts(&mut self, context: &Context, is_well: bool) -> bool {
+        if !is_well {
+            self.0 = Instant::now();
         }
-        self.since.elapsed() >= context.patience.calm
+        self.0.elapsed() >= context.patience.calm
     }
 }
 
 /// Waits until the service has been seen healthy for a while.
 pub async fn await_calm(context: &Context, incident: &Incident) -> Event {
     let mut look = interval(context.patience.look);
-    let mut calm = Calm::new(&incident.service);
-    while !calm.lasts(context) {
+    let mut calm = Calm::begins();
+    loop {
         look.tick().await;
+        let is_well = context.scout().calm(&incident.service, context.now_ms());
+        if calm.lasts(context, is_well) {
+            return Event::Calmed;
+        }
     }
-    Event::Calmed
 }
 
 /// What else is under way, and was lately.

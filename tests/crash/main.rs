@@ -81,7 +81,8 @@ async fn recovers(fault: &'static str, point: String) {
     let pulls = activity["pull_requests"].as_array().cloned().unwrap_or_default();
     let ours = |pull: &&Value| pull["branch"].as_str().is_some_and(|branch| branch.starts_with("sre-space/"));
     assert_eq!(pulls.iter().filter(ours).count(), 1, "one pull request: {pulls:#?}");
-    assert_eq!(activity["issues"].as_array().map_or(0, Vec::len), 1, "one ticket");
+    let tickets = activity["issues"].as_array().map_or(0, Vec::len);
+    assert_eq!(tickets, 1, "one ticket: {:#}", stage.get("/api/v1/incidents").await.unwrap_or_default());
     let lessons = stage.get("/api/v1/memory/search?q=failure&k=50").await.expect("the memory");
     assert_eq!(lessons.as_array().map(Vec::len), Some(1), "one lesson");
     stage.proven().await;

@@ -119,6 +119,11 @@ impl<'a> Forest<'a> {
         entries.map(|index| self.places[*index])
     }
 
+    /// Whether every part of the trace was listened for and has had the time to arrive.
+    pub fn is_settled(&self, trace: &Trace) -> bool {
+        trace.end_ns <= self.settled_ns && trace.start_ns >= self.whole_from_ns
+    }
+
     /// Whether any work taken in on this trace was bad.
     pub fn is_bad(&self, trace: &Trace) -> bool {
         trace.spans.iter().any(|index| self.bad[*index] && self.spans[*index].kind.is_entry())

@@ -95,6 +95,9 @@ const OLD_S: f64 = 30.0;
 /// onset, a localisation below the other figure may still become clear.
 const DWARFED_S: f64 = 15.0;
 const CLEAR: f64 = 0.9;
+/// Whether traces are seen whole cannot be told before all of their parts had the time to arrive; after so many seconds since
+/// the onset they had it.
+const LATE_S: f64 = 15.0;
 
 /// Reads the evidence. `owns` tells which files belong to a service.
 pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
@@ -109,6 +112,9 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
     let origin = origin::locate(&forest).ok_or_else(|| Gap::Unclear("no bad trace shows where it fails".into()))?;
     if origin.localisation.value < CLEAR && age_s < DWARFED_S && !origin.knows_usual {
         return Err(Gap::TooEarly(format!("{}, {age_s:.1} s since the onset", origin.localisation.why)));
+    }
+    if !origin.is_settled && age_s < LATE_S {
+        return Err(Gap::TooEarly(format!("{}, more may arrive", origin.coverage.why)));
     }
     let requests = requests::of_origin(&forest, &origin);
     let guilty = change::guilty(evidence, &requests, &origin.service, owns);

@@ -35,6 +35,8 @@ pub struct Origin {
     pub localisation: Term,
     /// Share of the bad traces that were seen whole.
     pub coverage: Term,
+    /// Whether all this is said of traces whose every part was listened for and has had the time to arrive.
+    pub is_settled: bool,
     /// Some (trace, span, in what way) that show it.
     pub exhibits: Vec<(String, String, How)>,
 }
@@ -43,7 +45,8 @@ pub struct Origin {
 pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
     let (calls, usual) = (Calls::learn(forest), Usual::learn(forest));
     let walk = Walk { forest, calls: &calls, usual: &usual };
-    let bad = wholly_heard(forest, forest.concerned().filter(|trace| forest.is_bad(trace)).collect());
+    let bad: Vec<&Trace> = forest.concerned().filter(|trace| forest.is_bad(trace)).collect();
+    let (bad, is_heard) = wholly_heard(forest, bad);
     let begins: Vec<Vec<Begin>> = bad.iter().map(|trace| walk.begins(forest.tops(trace))).collect();
     let weights = excess(forest, &walk, &begins);
     let candidates = candidates(forest, &weights);
@@ -54,6 +57,7 @@ pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
     let ways = ways(&here);
     let how = *ways.iter().max_by(|a, b| a.1.total_cmp(b.1))?.0;
     let (service, operation) = forest.names[*place];
+    let (coverage, is_settled) = coverage(forest, &calls, &bad);
     Some(Origin {
         service: service.to_owned(),
         operation: operation.to_owned(),
@@ -61,16 +65,22 @@ pub fn locate(forest: &Forest<'_>) -> Option<Origin> {
         is_called: here.iter().any(|begin| forest.parents[begin.span].is_some()),
         knows_usual: forest.calm().count() >= LEAST_CALM,
         localisation: localisation(&candidates),
-        coverage: coverage(forest, &calls, &bad),
+        coverage,
+        is_settled: is_settled && is_heard,
         exhibits: exhibits(forest, &here, how),
         candidates,
     })
 }
 
-/// Leaves out the traces that began before everything was heard, where enough others are left: half of them may be missing.
-fn wholly_heard<'t>(forest: &Forest<'_>, bad: Vec<&'t Trace>) -> Vec<&'t Trace> {
-    let heard: Vec<&Trace> = bad.iter().filter(|trace| trace.start_ns >= forest.whole_from_ns).copied().collect();
-    if heard.len() >= ENOUGH_HEARD { heard } else { bad }
+/// Where some began before everything was heard, half of them may be missing: enough others, that had the time to arrive,
+/// speak for all. Whether those that stay are not half missing.
+fn wholly_heard<'t>(forest: &Forest<'_>, bad: Vec<&'t Trace>) -> (Vec<&'t Trace>, bool) {
+    if bad.iter().all(|trace| trace.start_ns >= forest.whole_from_ns) {
+        return (bad, true);
+    }
+    let heard: Vec<&Trace> = bad.iter().filter(|trace| forest.is_settled(trace)).copied().collect();
+    let is_enough = heard.len() >= ENOUGH_HEARD;
+    (if is_enough { heard } else { bad }, is_enough)
 }
 
 /// Bad traces by the place they begin at, less what usually begins there. Several places in one trace share it; a trace
@@ -134,16 +144,17 @@ fn localisation(candidates: &[Candidate]) -> Term {
     }
 }
 
-fn coverage(forest: &Forest<'_>, calls: &Calls, bad: &[&Trace]) -> Term {
-    let is_settled = |trace: &&&Trace| trace.end_ns <= forest.settled_ns && trace.start_ns >= forest.whole_from_ns;
-    let settled: Vec<&Trace> = bad.iter().filter(is_settled).copied().collect();
-    let judged = if settled.len() >= LEAST_SETTLED { &settled[..] } else { bad };
+fn coverage(forest: &Forest<'_>, calls: &Calls, bad: &[&Trace]) -> (Term, bool) {
+    let settled: Vec<&Trace> = bad.iter().filter(|trace| forest.is_settled(trace)).copied().collect();
+    let enough = settled.len() >= LEAST_SETTLED;
+    let judged = if enough { &settled[..] } else { bad };
     let (whole, all) = (judged.iter().filter(|trace| calls.is_whole(forest, trace)).count(), judged.len());
-    Term {
+    let term = Term {
         name: "coverage".into(),
         value: whole as f64 / all.max(1) as f64,
         why: format!("{whole} of {all} bad traces were seen whole"),
-    }
+    };
+    (term, enough)
 }
 
 fn exhibits(forest: &Forest<'_>, here: &[Begin], how: How) -> Vec<(String, String, How)> {
