@@ -96,6 +96,8 @@ struct Called {
 pub struct Calls {
     served: BTreeMap<Name, Served>,
     edges: BTreeMap<(Name, Name), Called>,
+    /// Caller and callee, counted or only known from before.
+    paths: BTreeSet<(Name, Name)>,
 }
 
 impl Calls {
@@ -110,9 +112,15 @@ impl Calls {
         *now.durations.entry(bucket(duration_ns / 1_000)).or_default() += 1;
     }
 
+    /// Learns that one service calls another, without counting.
+    pub fn knows(&mut self, from: Name, to: Name) {
+        self.paths.insert((from, to));
+    }
+
     /// Counts one matched call.
     pub fn called(&mut self, from: Name, to: Name, bad: bool, now_ms: i64) {
         if from != to {
+            self.knows(from, to);
             let called = self.edges.entry((from, to)).or_default();
             called.all += 1;
             called.bad += u64::from(bad);
@@ -134,7 +142,7 @@ impl Calls {
     fn reach(&self, from: Name) -> BTreeSet<Name> {
         let (mut open, mut reached) = (vec![from], BTreeSet::new());
         while let Some(at) = open.pop() {
-            let callees = self.edges.keys().filter(|(caller, _)| *caller == at).map(|(_, callee)| *callee);
+            let callees = self.paths.iter().filter(|(caller, _)| *caller == at).map(|(_, callee)| *callee);
             open.extend(callees.filter(|callee| reached.insert(*callee)).collect::<Vec<_>>());
         }
         reached

@@ -147,15 +147,21 @@ impl Scout {
             series.take(seen, received_ms);
             self.calls.served(service, span.duration_ns(), bad, received_ms);
         }
-        self.match_call(span, Side { key, source, bad }, is_entry(span), received_ms);
+        if let Some((caller, callee)) = self.meet(span, Side { key, source, bad }, is_entry(span)) {
+            self.match_call(caller, callee, received_ms);
+        }
         self.keep(span, key, (received_ms, received_ms));
     }
 
-    /// Takes one span of calm times before the start: as evidence of what is usual, and of which revision served. It is counted
-    /// nowhere else, and kept as long as if it came now.
+    /// Takes one span of calm times before the start: as evidence of what is usual, of which revision served, and of who calls
+    /// whom. It is counted nowhere else, and kept as long as if it came now.
     pub fn recollect(&mut self, span: &SpanView<'_>, received_ms: i64, now_ms: i64) {
         let service = self.names.service(span.service);
         let key = (service, self.names.operation(service, span.name));
+        let side = Side { key, source: self.names.other(""), bad: false };
+        if let Some((caller, callee)) = self.meet(span, side, is_entry(span)) {
+            self.calls.knows(caller.key.0, callee.key.0);
+        }
         self.keep(span, key, (received_ms, now_ms));
     }
 
@@ -191,20 +197,23 @@ impl Scout {
         self.vitals.record(&mut self.names, record);
     }
 
-    /// Both sides of a call meet here: the edge of the service graph, and a second source for a bad one.
-    fn match_call(&mut self, span: &SpanView<'_>, side: Side, is_entry: bool, received_ms: i64) {
-        let (caller, callee) = match (is_entry, span.parent_id) {
+    /// Both sides of a call meet here, caller and callee, whichever came first.
+    fn meet(&mut self, span: &SpanView<'_>, side: Side, is_entry: bool) -> Option<(Side, Side)> {
+        match (is_entry, span.parent_id) {
             (true, Some(parent)) => {
                 self.remember(parent, side, true);
-                (self.exits.get(&parent).copied(), Some(side))
+                Some((*self.exits.get(&parent)?, side))
             }
             (false, _) if span.kind.is_exit() => {
                 self.remember(span.span_id, side, false);
-                (Some(side), self.entries.get(&span.span_id).copied())
+                Some((side, *self.entries.get(&span.span_id)?))
             }
-            (true, None) | (false, _) => return,
-        };
-        let (Some(caller), Some(callee)) = (caller, callee) else { return };
+            (true, None) | (false, _) => None,
+        }
+    }
+
+    /// A call seen from both sides: the edge of the service graph, and a second source for a bad one.
+    fn match_call(&mut self, caller: Side, callee: Side, received_ms: i64) {
         self.calls.called(caller.key.0, callee.key.0, callee.bad || caller.bad, received_ms);
         let agree = caller.bad && callee.bad && caller.source != callee.source;
         if let Some(series) = self.series.get_mut(&callee.key).filter(|_| agree) {

@@ -126,6 +126,11 @@ fn calm_times_before_the_start_are_evidence_and_counted_nowhere() {
     let graph = play.scout.graph(now_ms);
     let served = graph.nodes.iter().find(|node| node.service == "engine").map(|node| node.requests);
     assert_eq!(served, Some(300));
+    let mut restarted = Play { recollects_at: Some(start_ms), ..Play::new() };
+    assert!(!restarted.scout.related("web", "engine"));
+    restarted.run(1, |_| (false, 5));
+    assert!(restarted.scout.related("web", "engine"), "who calls whom is known from before");
+    assert_eq!(restarted.scout.graph(start_ms).edges, []);
 }
 
 #[test]

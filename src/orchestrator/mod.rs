@@ -179,6 +179,7 @@ impl Orchestrator {
 
     async fn happened(&mut self, id: IncidentId, event: Event) -> Result<(), StoreError> {
         let Some(incident) = self.incidents.get(&id).cloned() else { return Ok(()) };
+        let event = self.unless_known(&incident, event);
         let now = self.context.now();
         let outcome = outcome_of(&incident, &event);
         let is_proven = matches!(event, Event::Held);
@@ -200,6 +201,17 @@ impl Orchestrator {
         };
         let rows = notes.into_iter().map(row).collect();
         self.write(incident, effect, rows, outcome).await
+    }
+
+    /// Two suspicions of one failure, as they come where nobody knows yet who calls whom, find the same cause: it is the first
+    /// one's. One that came back after it was dealt with is news.
+    fn unless_known(&self, incident: &Incident, event: Event) -> Event {
+        let Some(fingerprint) = event.finding().map(|found| found.signature.fingerprint()) else { return event };
+        let is_same = |other: &&Incident| {
+            other.id != incident.id && !other.state.is_terminal() && other.fingerprint.as_ref() == Some(&fingerprint)
+        };
+        let first = self.incidents.values().find(is_same).filter(|_| incident.attempts.is_empty());
+        first.map_or(event, |first| Event::Known(first.id.clone()))
     }
 
     async fn write(
@@ -257,6 +269,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         },
         Event::Confirmed(_)
         | Event::Faded
+        | Event::Known(_)
         | Event::TicketOpened(_)
         | Event::Recalled { .. }
         | Event::Diagnosed(_)

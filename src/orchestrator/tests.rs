@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sre_space_agents::scout::{Limits, Scout};
-use sre_space_domain::incident::{Effect, Event, Incident, Rules};
+use sre_space_domain::diagnosis::{Confidence, Diagnosis, FaultKind, Measured, Source};
+use sre_space_domain::incident::{Effect, Event, Finding, Incident, Rules};
+use sre_space_domain::knowledge::Signature;
 use sre_space_domain::signal::{Certainty, Signal, SignalKind};
 use sre_space_domain::telemetry::{SpanId, SpanKind, SpanView, TraceId};
 
@@ -126,4 +128,40 @@ async fn the_ticket_of_what_passed_says_so_and_is_closed() {
         ticket.state == "closed" && ticket.comments.iter().any(|told| told.contains("passed by itself")),
         "{ticket:?}"
     );
+}
+
+#[tokio::test]
+async fn a_cause_that_another_incident_has_is_the_other_ones() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let context = Arc::new(context(&dir).await);
+    let signature = Signature {
+        service: "shop".into(),
+        operation: "POST /price".into(),
+        kind: FaultKind::PoolExhausted,
+        facts: vec!["waits".into()],
+    };
+    let mut first = Incident { state: State::Acting, ..confirmed(&context) };
+    first.fingerprint = Some(signature.fingerprint());
+    let second = Incident { state: State::Diagnosing, ..confirmed(&context) };
+    let diagnosis = Diagnosis {
+        service: "shop".into(),
+        operation: "POST /price".into(),
+        kind: FaultKind::PoolExhausted,
+        summary: String::new(),
+        confidence: Confidence::product([0.95]),
+        terms: vec![],
+        evidence: vec![],
+        candidates: vec![],
+        measured: Measured::default(),
+        affected: vec![],
+    };
+    let found = Event::Diagnosed(Box::new(Finding { source: Source::BrainRules, diagnosis, signature, remedy: None }));
+    let mut orchestrator = Orchestrator::resume(context).await.expect("an empty journal");
+    assert_eq!(orchestrator.unless_known(&second, found.clone()), found, "nobody else has it");
+    orchestrator.incidents.insert(first.id.clone(), first.clone());
+    assert_eq!(orchestrator.unless_known(&second, found.clone()), Event::Known(first.id.clone()));
+    assert_eq!(orchestrator.unless_known(&first, found.clone()), found, "it is its own");
+    first.state = State::Resolved;
+    orchestrator.incidents.insert(first.id.clone(), first);
+    assert_eq!(orchestrator.unless_known(&second, found.clone()), found, "what came back is news");
 }

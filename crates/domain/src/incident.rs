@@ -2,6 +2,7 @@
 
 mod decision;
 mod event;
+mod machine;
 mod notes;
 mod step;
 #[cfg(test)]

@@ -166,7 +166,8 @@ fn proof(incident: &Incident) -> String {
     let words = match (&incident.recovery, incident.state) {
         (Some(recovery), _) => numbers(recovery),
         (None, State::Suppressed) => {
-            "The failure passed by itself before its cause could be told; nothing is in place that should have ended it."
+            "Nothing was done here: the failure passed by itself before its cause could be told, or another incident is \
+             about it."
                 .to_owned()
         }
         (None, _) => "Recovery was not judged.".to_owned(),

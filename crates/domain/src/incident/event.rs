@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, HumanDecision};
 use crate::diagnosis::{Diagnosis, Source};
-use crate::ids::Sha;
+use crate::ids::{IncidentId, Sha};
 use crate::journal::Agent;
 use crate::knowledge::{Signature, Similar};
 use crate::proposal::{Proposal, Remedy, Verdict};
@@ -33,6 +33,8 @@ pub enum Event {
     Confirmed(Signal),
     /// The suspicion went away before it was confirmed, or the failure before its cause could be told.
     Faded,
+    /// Another incident, which is not over, is about this very failure.
+    Known(IncidentId),
     /// The ticket is open.
     TicketOpened(u64),
     /// CAG answered.
@@ -98,6 +100,13 @@ pub enum Event {
     Failed(String),
     /// The kill switch is off.
     Forbidden,
+}
+
+impl Event {
+    /// The cause that was found, whoever found it.
+    pub fn finding(&self) -> Option<&Finding> {
+        if let Self::Diagnosed(found) | Self::Recalled { found: Some(found), .. } = self { Some(found) } else { None }
+    }
 }
 
 /// What should be done next. At most one effect of an incident is under way at any time; each is safe to repeat.

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::machine::Machine;
 use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled, tell};
 use super::{
-    Approval, Attempt, Change, Effect, Escalation, EscalationReason, Event, Finding, HumanDecision, Incident, Note,
-    Rules, State, Step, Word,
+    Approval, Change, Effect, EscalationReason, Event, Finding, HumanDecision, Incident, Note, Rules, State, Step, Word,
 };
-use crate::ids::Sha;
+use crate::ids::{IncidentId, Sha};
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
 use crate::proposal::{Decision, Proposal, Verdict};
@@ -28,6 +28,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
     match event {
         Event::Confirmed(_) => state == State::Detected,
         Event::Faded => matches!(state, State::Detected | State::Matching | State::Diagnosing),
+        Event::Known(_) => matches!(state, State::Matching | State::Diagnosing),
         Event::TicketOpened(_) | Event::Recalled { .. } => state == State::Matching,
         Event::Diagnosed(_) | Event::GaveUp(_) => state == State::Diagnosing,
         Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
@@ -50,17 +51,12 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
     }
 }
 
-struct Machine<'a> {
-    incident: Incident,
-    rules: &'a Rules,
-    now: Timestamp,
-}
-
 impl Machine<'_> {
     fn take(self, event: Event) -> Step {
         match event {
             Event::Confirmed(signal) => self.confirmed(signal),
             Event::Faded => self.faded(),
+            Event::Known(other) => self.known(&other),
             Event::TicketOpened(number) => self.ticket_opened(number),
             Event::Recalled { found, similar } => self.recalled(found, similar),
             Event::Diagnosed(found) => self.found(*found),
@@ -100,14 +96,17 @@ impl Machine<'_> {
         self.to(State::Matching, Effect::OpenTicket, note)
     }
 
-    /// What passed by itself needs nobody; a ticket that was opened for it says so and is closed.
     fn faded(self) -> Step {
         let text = match self.incident.state == State::Detected {
             true => "suspicion faded before it was confirmed",
             false => "the failure faded before its cause could be told",
         };
-        let close = self.incident.ticket.map(|_| Effect::CloseTicket);
-        self.end(State::Suppressed, close, tell(Agent::Scout, Phase::Observe, text, json!({})))
+        self.left(tell(Agent::Scout, Phase::Observe, text, json!({})))
+    }
+
+    fn known(self, other: &IncidentId) -> Step {
+        let text = format!("the same failure is {other}'s");
+        self.left(tell(Agent::System, Phase::Orient, &text, json!({"incident": other})))
     }
 
     fn ticket_opened(mut self, number: u64) -> Step {
@@ -336,62 +335,5 @@ impl Machine<'_> {
             return self.page(State::Escalated, EscalationReason::AttemptsExhausted, why, Some(note));
         }
         self.to(State::Diagnosing, Effect::Diagnose, note)
-    }
-
-    fn close_attempt(&mut self, revert: Option<Change>, ended: String) {
-        let number = self.incident.attempt();
-        let incident = &mut self.incident;
-        if let Some(remedy) = incident.remedy.take() {
-            let change = incident.change.take().unwrap_or_default();
-            incident.attempts.push(Attempt {
-                number,
-                remedy,
-                change,
-                recovery: incident.recovery.take(),
-                revert,
-                ended,
-            });
-        }
-        incident.proposal = None;
-        incident.verdict = None;
-        incident.approval = None;
-    }
-
-    fn change(&mut self) -> &mut Change {
-        self.incident.change.get_or_insert_default()
-    }
-
-    fn page(mut self, state: State, reason: EscalationReason, detail: String, note: Option<Note>) -> Step {
-        let text = format!("needs a person: {detail}");
-        let told = tell(Agent::Human, Phase::Escalate, &text, json!({"reason": reason, "detail": detail}));
-        self.incident.escalation = Some(Escalation { reason, detail });
-        let mut step = self.end(state, Some(Effect::Page), told);
-        step.notes.splice(0..0, note);
-        step
-    }
-
-    fn to(mut self, state: State, effect: Effect, note: Note) -> Step {
-        if self.incident.state != state {
-            self.incident.since = self.now;
-        }
-        self.incident.state = state;
-        Step { incident: self.incident, effect: Some(effect), notes: vec![note] }
-    }
-
-    fn end(mut self, state: State, effect: Option<Effect>, note: Note) -> Step {
-        self.incident.state = state;
-        self.incident.since = self.now;
-        if state.is_terminal() {
-            self.incident.closed_at = Some(self.now);
-        }
-        Step { incident: self.incident, effect, notes: vec![note] }
-    }
-
-    fn keep(self, note: Note) -> Step {
-        Step { incident: self.incident, effect: None, notes: vec![note] }
-    }
-
-    fn stay(self) -> Step {
-        Step { incident: self.incident, effect: None, notes: vec![] }
     }
 }

@@ -189,7 +189,7 @@ fn confidence_of_exactly_the_threshold_calls_a_person_and_writes_nothing() {
 }
 
 #[test]
-fn what_passes_before_its_cause_can_be_told_calls_nobody_and_closes_its_ticket() {
+fn what_passes_or_is_another_ones_calls_nobody_and_closes_its_ticket() {
     let unconfirmed = walk([Event::Faded]);
     assert_eq!((unconfirmed.incident.state, unconfirmed.effect), (State::Suppressed, None));
     for asked in 2..=to_diagnosis().len() {
@@ -204,6 +204,9 @@ fn what_passes_before_its_cause_can_be_told_calls_nobody_and_closes_its_ticket()
             assert_eq!((end.incident.state, end.effect, end.notes.len()), (State::Suppressed, None, 1));
         }
     }
+    let known = Event::Known(IncidentId::new(Ulid::from_parts(2, 2)));
+    let left = walk([to_diagnosis(), vec![known]].concat());
+    assert_eq!((left.incident.state, left.effect), (State::Suppressed, Some(Effect::CloseTicket)));
     let mut late = merged(knob(100));
     late.push(Event::Faded);
     assert_eq!(walk(late).incident.state, State::Deploying, "what was changed is judged");

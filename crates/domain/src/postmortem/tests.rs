@@ -222,5 +222,5 @@ fn an_incident_that_came_nowhere_is_told_as_such() {
 #[test]
 fn what_passed_by_itself_is_told_as_such() {
     let passed = Incident { state: State::Suppressed, ..Incident::open(id(), signal(), at(0)) };
-    assert!(write(&passed, &[]).contains("The failure passed by itself before its cause could be told"));
+    assert!(write(&passed, &[]).contains("the failure passed by itself before its cause could be told"));
 }
