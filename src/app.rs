@@ -1,32 +1,23 @@
-//! Builds every part from the settings: the one list of what exists.
+//! Builds a server from the settings.
+
+mod parts;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use jiff::Timestamp;
-use sre_space_adapters::bus::local::LocalBus;
-use sre_space_adapters::forge::local::LocalForge;
-use sre_space_adapters::memory::embedded::EmbeddedMemory;
-use sre_space_adapters::policy::{CedarPolicy, texts_in};
-use sre_space_adapters::probe::HttpProber;
-use sre_space_adapters::store::sql::SqlStore;
 use sre_space_agents::scout::{Limits, Scout};
 use sre_space_domain::incident::Rules;
 use sre_space_domain::journal::Agent;
-use sre_space_ports::bus::{Bus, Topic};
-use sre_space_ports::forge::{Changes, Issues, Repository};
-use sre_space_ports::memory::{Memory, Recollection};
-use sre_space_ports::policy::Policy;
-use sre_space_ports::probe::Prober;
-use sre_space_ports::store::Store;
+use sre_space_ports::bus::Topic;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use self::parts::{Parts, look_at_postgres, policies, redis_bus, repository};
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
 use crate::config::Settings;
@@ -44,88 +35,12 @@ use crate::orchestrator::people::Asked;
 use crate::orchestrator::{Context, Orchestrator};
 use crate::watch;
 
-/// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
-const BUS_CAPACITY: usize = 256;
 /// Sightings that may wait for the orchestrator.
 const SIGHTINGS: usize = 64;
 /// Decisions of people that may wait for the orchestrator.
 const DECISIONS: usize = 16;
 /// What each shutdown stage may take.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// The backends behind the ports.
-#[derive(Clone)]
-pub struct Parts {
-    /// Journal and incidents.
-    pub store: Arc<dyn Store>,
-    /// Bus.
-    pub bus: Arc<dyn Bus>,
-    /// Reads the watched repository.
-    pub repository: Arc<dyn Repository>,
-    /// Writes it; Fixer's.
-    pub changes: Arc<dyn Changes>,
-    /// Tickets.
-    pub issues: Arc<dyn Issues>,
-    /// Reads the memory.
-    pub recollection: Arc<dyn Recollection>,
-    /// Writes it; Curator's.
-    pub memory: Arc<dyn Memory>,
-    /// Rules.
-    pub policy: Arc<dyn Policy>,
-    /// Probes.
-    pub prober: Arc<dyn Prober>,
-}
-
-impl Parts {
-    /// Opens every backend the settings name.
-    pub async fn open(settings: &Settings) -> Result<Self> {
-        std::fs::create_dir_all(&settings.data_dir)
-            .with_context(|| format!("cannot create the data directory {}", settings.data_dir.display()))?;
-        let store = Arc::new(SqlStore::open(&settings.data_dir.join("journal.db")).await?);
-        let memory = Arc::new(EmbeddedMemory::open(&settings.data_dir.join("memory.db")).await?);
-        let forge = forge(settings)?;
-        Ok(Self {
-            store,
-            bus: Arc::new(LocalBus::new(BUS_CAPACITY)),
-            repository: forge.clone(),
-            changes: forge.clone(),
-            issues: forge,
-            recollection: memory.clone(),
-            memory,
-            policy: Arc::new(policies(settings.policy_dir.as_deref())?),
-            prober: Arc::new(HttpProber::new()?),
-        })
-    }
-}
-
-fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {
-    let Some(repo) = settings.repo.as_deref() else {
-        bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
-    };
-    let monitor = format!("http://{}", settings.http);
-    LocalForge::open(repo, "main", &monitor).with_context(|| format!("cannot open the repository {}", repo.display()))
-}
-
-/// The watched repository, to look at.
-pub fn repository(settings: &Settings) -> Result<Arc<dyn Repository>> {
-    Ok(forge(settings)?)
-}
-
-/// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.
-pub fn policies(dir: Option<&Path>) -> Result<CedarPolicy> {
-    let schema = include_str!("../policies/schema.cedarschema");
-    let baseline = ("baseline.cedar", include_str!("../policies/baseline.cedar"));
-    let Some(dir) = dir else {
-        let permits = ("remediation.cedar", include_str!("../policies/remediation.cedar"));
-        return Ok(CedarPolicy::from_texts(schema, &[baseline, permits])?);
-    };
-    let refused = || format!("the policies in {} are refused", dir.display());
-    let theirs = texts_in(dir).with_context(refused)?;
-    let theirs =
-        theirs.iter().map(|(name, text)| (name.as_str(), text.as_str())).filter(|(name, _)| *name != baseline.0);
-    let texts: Vec<(&str, &str)> = theirs.chain([baseline]).collect();
-    CedarPolicy::from_texts(schema, &texts).with_context(refused)
-}
 
 /// The sockets a server listens on, bound before anything is told.
 pub struct Doors {
@@ -226,6 +141,10 @@ async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> 
         let scout = Arc::clone(&context.scout);
         crew.hire(Stage::Core, name, OnEnd::StopServer, |stop| watch::listen(scout, telemetry, feed, stop));
     }
+    let bus = Arc::clone(&context.parts.bus);
+    crew.hire(Stage::Sink, "bus", OnEnd::StopServer, |stop| async move {
+        stop.run_until_cancelled(bus.tend()).await;
+    });
     let orchestrator = Orchestrator::resume(Arc::clone(context)).await?;
     crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, decisions, stop));
     Ok(people)
@@ -277,17 +196,19 @@ fn desk(
     })
 }
 
-/// The server's own state. It is degraded while it drains, and once there were more names than Scout tells apart.
+/// The server's own state. It is degraded while it drains or the bus is in trouble, and once there were more names than Scout
+/// tells apart.
 fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: CancellationToken) -> monitor::Reading {
     let (began, profile, ears) = (Timestamp::now(), settings.profile.clone(), Arc::clone(ears));
     let (confirming_s, rates_s) = Scout::windows_s();
     Arc::new(move || {
         let uptime = Timestamp::now().duration_since(began).as_secs();
         let overflowed = seen.scout().overflowed();
-        let is_degraded = draining.is_cancelled() || overflowed > 0;
+        let bus = seen.parts.bus.status();
+        let is_degraded = draining.is_cancelled() || overflowed > 0 || bus.trouble.is_some();
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
-            "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": "local", "ingest": ears.stats.snapshot(),
+            "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
             "agents": Agent::AT_WORK, "breakers": {},
         })

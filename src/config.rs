@@ -3,6 +3,11 @@
 //! Precedence: flag > environment > `.env` > `sre-space.toml` > default. A flag is laid over the environment by the
 //! command that owns it.
 
+mod backends;
+mod keys;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,50 +15,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// One setting: its environment name, what it accepts, its default (empty: none), and what it does.
-pub struct Key {
-    /// Name in the environment.
-    pub name: &'static str,
-    /// What is accepted, for the error message.
-    pub accepts: &'static str,
-    /// Default as text.
-    pub default: &'static str,
-    /// One line for people.
-    pub about: &'static str,
-}
-
-macro_rules! keys {
-    ($($name:literal, $accepts:literal, $default:literal, $about:literal;)*) => {
-        /// Every setting there is.
-        pub const KEYS: &[Key] =
-            &[$(Key { name: $name, accepts: $accepts, default: $default, about: $about }),*];
-    };
-}
-
-keys! {
-    "SRE_SPACE_PROFILE", "local or cloud", "local", "the runtime profile";
-    "SRE_SPACE_HTTP_ADDR", "ADDRESS:PORT", "127.0.0.1:8001", "the monitor and the API";
-    "SRE_SPACE_OTLP_GRPC_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4317", "OTLP over gRPC";
-    "SRE_SPACE_OTLP_HTTP_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4318", "OTLP over HTTP";
-    "SRE_SPACE_DATA_DIR", "a folder", ".sre-space", "journal, memory and kill switch";
-    "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
-    "SRE_SPACE_FORGE", "local", "local", "the forge";
-    "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
-    "SRE_SPACE_BUS", "local", "local", "the bus";
-    "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
-    "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
-    "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
-    "SRE_SPACE_INGEST_TOKENS", "name=token,name=token", "", "who may send telemetry; a source is a token's name";
-    "GITHUB_WEBHOOK_SECRET", "a secret", "", "what deliveries to /webhook/github are signed with";
-    "SRE_SPACE_ALLOWED_ORIGINS", "origins, comma separated", "", "exact origins for CORS";
-    "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
-    "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
-    "SRE_SPACE_SERVER", "a URL", "", "the running server that incidents, approve, reject and autonomy talk to";
-    "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
-}
-
-/// Names honoured besides the keys above: the hosted platforms' own.
-const ALIASES: [&str; 2] = ["PORT", "ENV"];
+pub use self::backends::{Bus, Database};
+use self::keys::{ALIASES, key};
+pub use self::keys::{KEYS, Key, without_password};
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -95,6 +59,12 @@ pub struct Settings {
     pub autonomy: bool,
     /// The watched repository.
     pub repo: Option<PathBuf>,
+    /// The bus.
+    pub bus: Bus,
+    /// Whether a bus inside this process may stand in for one that is not there at the start.
+    pub bus_fallback: bool,
+    /// The SQL database.
+    pub database: Database,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -140,6 +110,9 @@ impl Reader<'_> {
             data_dir: PathBuf::from(self.text("SRE_SPACE_DATA_DIR")),
             autonomy: self.one_of("SRE_SPACE_AUTONOMY", &["on", "off"]) == "on",
             repo: self.repo(),
+            bus: self.bus(),
+            bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
+            database: self.database(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
@@ -189,7 +162,6 @@ impl Reader<'_> {
 
     fn repo(&mut self) -> Option<PathBuf> {
         self.one_of("SRE_SPACE_FORGE", &["local"]);
-        self.one_of("SRE_SPACE_BUS", &["local"]);
         self.optional("SRE_SPACE_REPO").map(PathBuf::from)
     }
 
@@ -270,10 +242,6 @@ impl Reader<'_> {
     }
 }
 
-fn key(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
-}
-
 fn accepts(name: &str) -> &'static str {
     key(name).map_or("", |key| key.accepts)
 }
@@ -327,55 +295,8 @@ fn from_toml(path: &Path) -> Result<BTreeMap<String, String>, Mistakes> {
         .into_iter()
         .map(|(key, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            (format!("SRE_SPACE_{}", key.to_uppercase()), text)
+            let name = key.to_uppercase();
+            (if self::key(&name).is_some() { name } else { format!("SRE_SPACE_{name}") }, text)
         })
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Mistakes> {
-        let mut given = Given::default();
-        pairs.iter().for_each(|(name, value)| given.set(name, value));
-        given.settings()
-    }
-
-    #[test]
-    fn defaults_work_on_a_laptop() {
-        let settings = read(&[]).expect("defaults");
-        assert_eq!(settings.http, "127.0.0.1:8001".parse().expect("address"));
-        assert_eq!(settings.otlp_grpc, "127.0.0.1:4317".parse().ok());
-        assert!(settings.autonomy);
-    }
-
-    #[test]
-    fn a_port_from_the_platform_listens_everywhere() {
-        let settings = read(&[("PORT", "10000")]).expect("port");
-        assert_eq!(settings.http, "0.0.0.0:10000".parse().expect("address"));
-    }
-
-    #[test]
-    fn all_mistakes_are_reported_at_once() {
-        let wrong = [
-            ("SRE_SPACE_AUTONOMY", "maybe"),
-            ("SRE_SPACE_CONFIDENCE_THRESHOLD", "95"),
-            ("SRE_SPACE_LATENCY", "800"),
-            ("SRE_SPACE_BUS", "carrier-pigeon"),
-        ];
-        let Mistakes(mistakes) = read(&wrong).expect_err("four mistakes");
-        let keys: Vec<_> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            ["SRE_SPACE_LATENCY", "SRE_SPACE_AUTONOMY", "SRE_SPACE_BUS", "SRE_SPACE_CONFIDENCE_THRESHOLD"]
-        );
-        assert!(mistakes[0].wanted.contains("SRE_SPACE_LATENCY_MS"));
-    }
-
-    #[test]
-    fn an_ingest_token_is_never_shown() {
-        let Mistakes(mistakes) = read(&[("SRE_SPACE_INGEST_TOKENS", "s3cret")]).expect_err("no name");
-        assert_eq!(mistakes[0].value, "***");
-    }
 }

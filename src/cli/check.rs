@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::{BAD, GOOD, on_runtime};
 use crate::app;
-use crate::config::{Given, KEYS, Key, Settings};
+use crate::config::{self, Given, KEYS, Key, Settings};
 
 /// Prints the settings as resolved.
 pub fn config(given: &Given) -> Result<u8> {
@@ -21,8 +21,7 @@ pub fn config(given: &Given) -> Result<u8> {
 
 fn resolved(key: &Key, given: &Given) -> String {
     match given.0.get(key.name) {
-        Some(_) if key.name.ends_with("TOKEN") || key.name.ends_with("TOKENS") => format!("{}=***", key.name),
-        Some(value) => format!("{}={value}", key.name),
+        Some(value) => format!("{}={}", key.name, key.shown(value)),
         None if key.default.is_empty() => format!("{} is not set", key.name),
         None => format!("{}={} (default)", key.name, key.default),
     }
@@ -37,6 +36,8 @@ pub fn doctor(given: &Given) -> Result<u8> {
     on_runtime(async move {
         let findings = [
             ("data directory", data_dir(&settings.data_dir)),
+            ("database", database(&settings).await),
+            ("bus", bus(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),
@@ -70,6 +71,31 @@ fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!("doctor-{}", std::process::id()));
     std::fs::write(&path, b"")?;
     std::fs::remove_file(path)
+}
+
+async fn database(settings: &Settings) -> Result<String, String> {
+    match &settings.database {
+        config::Database::Sqlite(path) => Ok(format!("SQLite in {}", path.display())),
+        config::Database::Postgres(url) => {
+            let shown = config::without_password(url);
+            match app::look_at_postgres(url).await {
+                Ok(version) => Ok(format!("Postgres {version} at {shown}")),
+                Err(error) => Err(format!("{shown}: {error}; start it or mend DATABASE_URL")),
+            }
+        }
+    }
+}
+
+async fn bus(settings: &Settings) -> Result<String, String> {
+    match &settings.bus {
+        config::Bus::Local => Ok("inside the process".to_owned()),
+        config::Bus::Redis { url } => {
+            let shown = config::without_password(url);
+            let mend = |error| format!("Redis at {shown}: {error}; start it or mend REDIS_URL");
+            let version = app::redis_bus(settings).await.map_err(mend)?.version().await.map_err(mend)?;
+            Ok(format!("Redis {version} at {shown}"))
+        }
+    }
 }
 
 async fn repository(settings: &Settings) -> Result<String, String> {

@@ -28,6 +28,9 @@ pub enum Refusal {
     /// Over the bound.
     #[error("the body is larger than {MOST_BYTES} bytes, as sent or when decoded")]
     TooLarge,
+    /// Over what the bus carries in one message.
+    #[error("{0} bytes are more than the bus carries in one message: send smaller batches")]
+    Oversized(usize),
     /// A content type that is not spoken here.
     #[error("content type {0:?} is not application/x-protobuf or application/json")]
     Media(String),
@@ -49,7 +52,8 @@ impl From<BusError> for Refusal {
     fn from(error: BusError) -> Self {
         match error {
             BusError::Full(_) => Self::Busy,
-            BusError::Closed => Self::Down,
+            BusError::Closed | BusError::Unreachable(_) => Self::Down,
+            BusError::TooLarge(bytes) => Self::Oversized(bytes),
         }
     }
 }
@@ -59,9 +63,13 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy | Self::Down => true,
-            Self::Unknown | Self::Malformed(_) | Self::TooLarge | Self::Media(_) | Self::Encoding(_) | Self::Slow => {
-                false
-            }
+            Self::Unknown
+            | Self::Malformed(_)
+            | Self::TooLarge
+            | Self::Oversized(_)
+            | Self::Media(_)
+            | Self::Encoding(_)
+            | Self::Slow => false,
         }
     }
 
@@ -69,7 +77,7 @@ impl Refusal {
         match self {
             Self::Unknown => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted),
+            Self::TooLarge | Self::Oversized(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted),
             Self::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
             Self::Encoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unimplemented),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded),

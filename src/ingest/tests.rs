@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
-use sre_space_ports::bus::{BusError, Feed, Topic};
+use sre_space_ports::bus::{BusError, BusStatus, Feed, Topic};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -36,6 +36,10 @@ impl Bus for Recorder {
 
     async fn health(&self) -> Result<(), BusError> {
         Ok(())
+    }
+
+    fn status(&self) -> BusStatus {
+        BusStatus { backend: "local", held: 0, trouble: None }
     }
 
     async fn subscribe(&self, _topic: Topic, _group: &str) -> Result<Box<dyn Feed>, BusError> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -16,6 +17,7 @@ use sre_space_domain::journal::Agent;
 use sre_space_domain::postmortem;
 use sre_space_domain::proof::Proof;
 use sre_space_ports::store::{Filter, StoreError};
+use tokio::time::timeout;
 
 use super::Desk;
 use super::guard;
@@ -29,6 +31,8 @@ const POLICY: &str = "default-src 'self'; connect-src 'self' http: https:; frame
 /// Rows of one answer.
 const MOST_ROWS: u32 = 1_000;
 const MOST_LESSONS: usize = 50;
+/// How long `/ready` waits for bus and journal.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 type Shared = State<Arc<Desk>>;
 pub(super) type Answer = Result<Json<Value>, Problem>;
@@ -93,12 +97,15 @@ async fn ready(State(desk): Shared) -> Answer {
     if desk.draining.is_cancelled() {
         return down("draining: what was taken in is finished, nothing new is taken".to_owned());
     }
-    if let Err(error) = desk.bus.health().await {
-        return down(format!("the bus is down: {error}"));
+    match timeout(PATIENCE, desk.bus.health()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return down(format!("the bus is down: {error}")),
+        Err(_) => return down("the bus is down: it does not answer".to_owned()),
     }
-    match desk.store.journal(0, 1, None).await {
-        Ok(_) => Ok(Json(json!({"status": "ready"}))),
-        Err(error) => down(format!("the journal is down: {error}")),
+    match timeout(PATIENCE, desk.store.journal(0, 1, None)).await {
+        Ok(Ok(_)) => Ok(Json(json!({"status": "ready"}))),
+        Ok(Err(error)) => down(format!("the journal is down: {error}")),
+        Err(_) => down("the journal is down: it does not answer".to_owned()),
     }
 }
 

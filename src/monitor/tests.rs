@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sre_space_domain::journal::{Agent, Draft, Phase};
-use sre_space_ports::bus::{BusError, Feed as BusFeed, Message, Topic};
+use sre_space_ports::bus::{BusError, BusStatus, Feed as BusFeed, Message, Topic};
 use sre_space_ports::store::{Store, Write};
 use tower::ServiceExt as _;
 
@@ -34,6 +34,10 @@ impl Bus for Switch {
 
     async fn health(&self) -> Result<(), BusError> {
         if self.is_down.load(Ordering::Relaxed) { Err(BusError::Closed) } else { Ok(()) }
+    }
+
+    fn status(&self) -> BusStatus {
+        BusStatus { backend: "local", held: 0, trouble: None }
     }
 
     async fn subscribe(&self, _topic: Topic, _group: &str) -> Result<Box<dyn BusFeed>, BusError> {

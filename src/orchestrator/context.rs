@@ -34,6 +34,8 @@ pub struct Patience {
     pub calm: Duration,
     /// Between two probes.
     pub probe: Duration,
+    /// For the journal or the memory to come back.
+    pub outage: Duration,
 }
 
 impl Default for Patience {
@@ -45,6 +47,7 @@ impl Default for Patience {
             confirmation: Duration::from_secs(120),
             calm: Duration::from_secs(10),
             probe: Duration::from_millis(500),
+            outage: Duration::from_secs(300),
         }
     }
 }

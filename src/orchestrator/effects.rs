@@ -9,14 +9,20 @@ use sre_space_agents::{catalogue, curator, fixer, guardrail, human};
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::{Change, Effect, Event, Incident};
+use sre_space_domain::journal::Entry;
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Proposal, Verdict};
 use sre_space_ports::forge::{Checks, ForgeError};
+use sre_space_ports::memory::MemoryError;
+use sre_space_ports::store::StoreError;
 use tokio::time::{Instant, interval};
 use tracing::error;
 
 use super::{Context, orient, trust, verify};
+
+/// Between two tries while our own database or memory is away.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Failures in the words of whoever failed; the incident shows them.
 pub(super) type Fallible<T> = Result<T, String>;
@@ -61,9 +67,14 @@ async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> 
 async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
     prove(context, incident).await?;
     let issues = context.parts.issues.as_ref();
-    let entries = context.parts.store.journal(0, 1_000, Some(&incident.id)).await.map_err(|error| error.to_string())?;
+    let entries = story(context, incident).await?;
     let story = sre_space_domain::postmortem::write(incident, &entries);
     retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
+}
+
+/// The journal's rows of an incident.
+async fn story(context: &Context, incident: &Incident) -> Fallible<Vec<Entry>> {
+    outlasted(context, || context.parts.store.journal(0, 1_000, Some(&incident.id))).await
 }
 
 async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
@@ -86,7 +97,7 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
     let diagnosis = incident.diagnosis.as_ref().ok_or("no diagnosis to render for")?;
     let (_, catalogue) = allowed(context).await?;
     let store = context.parts.store.as_ref();
-    let trust = trust::earned(store, &catalogue, remedy, diagnosis.kind).await.map_err(|error| error.to_string())?;
+    let trust = outlasted(context, || trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
     let repository = context.parts.repository.as_ref();
     let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
     let order = fixer::Order {
@@ -229,9 +240,9 @@ async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
 }
 
 async fn remember(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let entries = context.parts.store.journal(0, 1_000, Some(&incident.id)).await.map_err(|error| error.to_string())?;
+    let entries = story(context, incident).await?;
     let (memory, now_ms) = (context.parts.memory.as_ref(), context.now_ms());
-    curator::remember(memory, incident, &entries, now_ms).await.map_err(|error| error.to_string())?;
+    outlasted(context, || curator::remember(memory, incident, &entries, now_ms)).await?;
     Ok(Event::Remembered)
 }
 
@@ -250,6 +261,38 @@ impl Retryable for ForgeError {
 impl Retryable for fixer::FixerError {
     fn is_transient(&self) -> bool {
         Self::is_transient(self)
+    }
+}
+
+impl Retryable for StoreError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+impl Retryable for curator::CuratorError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+impl Retryable for MemoryError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+/// Our own database or memory may be away for a while, and nobody has to be called for that.
+pub(super) async fn outlasted<T, E: Retryable, F: Future<Output = Result<T, E>>>(
+    context: &Context,
+    work: impl Fn() -> F,
+) -> Fallible<T> {
+    let deadline = Instant::now() + context.patience.outage;
+    loop {
+        match work().await {
+            Err(error) if error.is_transient() && Instant::now() < deadline => tokio::time::sleep(AWAY).await,
+            done => return done.map_err(|error| error.to_string()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The journal is written and synced before an effect begins, and every effect is safe to repeat: after a crash the loop
 //! goes on with the effect that was pending. One incident has at most one effect under way.
 
+mod again;
 pub mod context;
 mod effects;
 mod orient;
@@ -48,19 +49,21 @@ pub struct Orchestrator {
     under_way: FuturesUnordered<Answer>,
     /// Suspicions that were dropped unconfirmed and have not gone away: they are not opened again until they do.
     dropped: BTreeSet<(String, String)>,
+    /// Incidents of which nobody knows whether their last step was written.
+    doubtful: BTreeSet<IncidentId>,
 }
 
 impl Orchestrator {
     /// Takes up every incident where the journal left it.
     pub async fn resume(context: Arc<Context>) -> Result<Self, StoreError> {
-        let mut this =
-            Self { context, incidents: BTreeMap::new(), under_way: FuturesUnordered::new(), dropped: BTreeSet::new() };
-        for Record { incident, pending } in this.context.parts.store.unfinished().await? {
-            if let Some(effect) = pending {
-                this.begin(&incident, effect);
-            }
-            this.incidents.insert(incident.id.clone(), incident);
-        }
+        let mut this = Self {
+            context,
+            incidents: BTreeMap::new(),
+            under_way: FuturesUnordered::new(),
+            dropped: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+        };
+        this.context.parts.store.unfinished().await?.into_iter().for_each(|record| this.adopt(record));
         Ok(this)
     }
 
@@ -81,7 +84,7 @@ impl Orchestrator {
                 }
                 Some(sighting) = sightings.recv() => self.sighted(sighting).await,
                 _ = again.tick() => self.look_again().await,
-                Some((id, event)) = self.under_way.next() => self.happened(id, event).await,
+                Some((id, event)) = self.under_way.next() => self.answered(id, event).await,
             };
             if let Err(error) = done {
                 // No effect without a journaled step: the incident stays where the journal has it.
@@ -221,7 +224,7 @@ impl Orchestrator {
         rows: Vec<Draft>,
         outcome: Option<OutcomeRow>,
     ) -> Result<(), StoreError> {
-        let record = Record { incident: incident.clone(), pending: effect.clone() };
+        let record = Record { incident: incident.clone(), pending: effect };
         let entries = self.context.parts.store.commit(Write { record: Some(record.clone()), rows, outcome }).await?;
         self.context.feed.show(&entries);
         self.context.publish(Topic::Incidents, incident.id.as_str(), &json!({"schema": 1, "incident": incident})).await;
@@ -229,14 +232,7 @@ impl Orchestrator {
         if incident.state == State::Suppressed && incident.ticket.is_none() {
             self.dropped.insert((incident.service.clone(), incident.operation.clone()));
         }
-        if record.is_unfinished() {
-            self.incidents.insert(incident.id.clone(), incident.clone());
-        } else {
-            self.incidents.remove(&incident.id);
-        }
-        if let Some(effect) = effect {
-            self.begin(&incident, effect);
-        }
+        self.adopt(record);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use sre_space_domain::rca::{Current, Gap};
 use tokio::time::{Instant, interval};
 
 use super::Context;
-use super::effects::{Fallible, allowed};
+use super::effects::{Fallible, allowed, outlasted};
 use super::verify::Calm;
 
 /// Earlier incidents that are recalled with their scores.
@@ -76,8 +76,7 @@ pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<E
     };
     let Reading { catalogue, current, .. } = *reading;
     let fingerprint = question.signature().fingerprint();
-    let lookup = context.parts.recollection.lookup(&fingerprint).await;
-    let lessons = lookup.map_err(|error| error.to_string())?;
+    let lessons = outlasted(context, || context.parts.recollection.lookup(&fingerprint)).await?;
     let found = catalogue.and_then(|rules| question.recall(&rules, &current, &incident.tried(), &lessons));
     let similar = similar(context, &question.signature()).await?;
     Ok(Event::Recalled { found: found.map(Box::new), similar })
@@ -85,7 +84,7 @@ pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<E
 
 async fn similar(context: &Context, signature: &Signature) -> Fallible<Vec<Similar>> {
     let recollection = context.parts.recollection.as_ref();
-    let nearest = curator::recall_similar(recollection, signature, NEAREST).await.map_err(|error| error.to_string())?;
+    let nearest = outlasted(context, || curator::recall_similar(recollection, signature, NEAREST)).await?;
     Ok(nearest.iter().map(|found| Similar::to(&found.lesson, found.score)).collect())
 }
 

@@ -9,7 +9,7 @@ use sre_space_ports::store::Filter;
 use tokio::time::{Duration, Instant, interval};
 
 use super::Context;
-use super::effects::{Fallible, allowed};
+use super::effects::{Fallible, allowed, outlasted};
 
 const HOUR_MS: i64 = 3_600_000;
 /// After a probe its target is left alone for this many times as long as the probe took.
@@ -111,7 +111,7 @@ fn changed(incident: &Incident) -> &str {
 
 /// Whether the owners' limits leave room for this incident.
 pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue) -> Fallible<Load> {
-    let records = context.parts.store.incidents(Filter::default()).await.map_err(|error| error.to_string())?;
+    let records = outlasted(context, || context.parts.store.incidents(Filter::default())).await?;
     let now_ms = context.now_ms();
     let others = || records.iter().map(|record| &record.incident).filter(|other| other.id != incident.id);
     let acted = |other: &&Incident| other.change.is_some() || !other.attempts.is_empty();

@@ -1,6 +1,7 @@
 //! Real backends behind the ports. None of them knows an agent.
 
 pub mod bus;
+pub mod database;
 pub mod forge;
 pub mod memory;
 pub mod policy;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::Serialize;
 use thiserror::Error;
 
 /// Where a message goes. The names are contract.md's.
@@ -20,6 +21,9 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Spans, Self::Metrics, Self::Logs, Self::Signals, Self::Incidents];
+
     /// The topic's name on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -60,32 +64,56 @@ pub enum BusError {
     /// The queue is at its bound; try again later.
     #[error("the {0} queue is full")]
     Full(&'static str),
-    /// The bus is closed or unreachable.
+    /// The bus is closed.
     #[error("the bus is closed")]
     Closed,
+    /// The server behind it does not answer, or refuses.
+    #[error("the bus cannot be reached: {0}")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More than the bus ever carries in one message.
+    #[error("a message of {0} bytes is more than the bus carries")]
+    TooLarge(usize),
 }
 
 impl BusError {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full(_) => true,
-            Self::Closed => false,
+            Self::Full(_) | Self::Unreachable(_) => true,
+            Self::Closed | Self::TooLarge(_) => false,
         }
     }
+}
+
+/// What is known of a bus without asking it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BusStatus {
+    /// `local`, `redis` or `kafka`.
+    pub backend: &'static str,
+    /// Messages accepted that the server behind it does not have yet.
+    pub held: usize,
+    /// What is wrong, in one sentence.
+    pub trouble: Option<String>,
 }
 
 /// Carries messages between the rooms.
 ///
 /// Promise: a published message is delivered to every group at least once; messages of one key arrive in order; what is
 /// not acknowledged when a feed is dropped is delivered again to the group's next feed. Queues are bounded: a full one
-/// refuses with [`BusError::Full`] and never blocks the publisher.
+/// refuses with [`BusError::Full`] and never blocks the publisher. A message that was delivered five times in vain is set
+/// aside.
 #[async_trait]
 pub trait Bus: Send + Sync {
     /// Publishes one message to every group subscribed to the topic.
     async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError>;
     /// Whether messages can be published now, as far as the bus itself is concerned.
     async fn health(&self) -> Result<(), BusError>;
+    /// What is known of it without asking.
+    fn status(&self) -> BusStatus;
+    /// What has to go on beside publishing, such as publishing what was held back. Never ends by itself.
+    async fn tend(&self) {
+        std::future::pending().await
+    }
     /// Joins a group. Messages published after the group's first subscription are kept for it.
     async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError>;
 }

@@ -69,7 +69,7 @@ pub enum StoreError {
     #[error("a stored row cannot be read: {0}")]
     Corrupt(#[source] serde_json::Error),
     /// Another process holds the store.
-    #[error("another sre-space already uses this data directory")]
+    #[error("another sre-space already uses this store")]
     Taken,
     /// Another version of this program wrote it.
     #[error(

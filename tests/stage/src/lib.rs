@@ -8,7 +8,6 @@
 pub mod disguise;
 mod start;
 
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -52,6 +51,8 @@ pub struct Setup {
     pub disguise: Option<disguise::Disguise>,
     /// Whether the play needs the machine for itself.
     pub alone: bool,
+    /// Settings of the control plane beside those of every play.
+    pub env: Vec<(&'static str, String)>,
     /// The product's program.
     pub binary: &'static str,
     /// Program and arguments of the control plane.
@@ -69,6 +70,7 @@ impl Setup {
             edit_rules: |text| text,
             disguise: None,
             alone: false,
+            env: Vec::new(),
             binary,
             control: product(binary),
         }
@@ -90,7 +92,7 @@ pub struct Stage {
     http: reqwest::Client,
     api: String,
     ports: (u16, u16),
-    policies: Option<PathBuf>,
+    env: Vec<(&'static str, String)>,
     control: Child,
     plane: Child,
     _room: SemaphorePermit<'static>,
@@ -108,13 +110,15 @@ impl Stage {
         };
         let platform = prepare(dir.path(), entrance, &setup);
         let policies = setup.extra_policy.map(|text| policies_with(dir.path(), text));
+        let policies = policies.map(|folder| ("SRE_SPACE_POLICY_DIR", folder.to_string_lossy().into_owned()));
+        let env = setup.env.into_iter().chain(policies).collect();
         let ports = (api, grpc);
-        let control = serve(&setup.control, dir.path(), &platform, ports, policies.as_deref());
+        let control = serve(&setup.control, dir.path(), &platform, ports, &env);
         let plane = start_plane(setup.binary, dir.path());
         let api = format!("http://127.0.0.1:{api}");
         let http = reqwest::Client::new();
         let binary = setup.binary;
-        let stage = Self { dir, platform, binary, http, api, ports, policies, control, plane, _room: room };
+        let stage = Self { dir, platform, binary, http, api, ports, env, control, plane, _room: room };
         stage.baseline().await;
         stage
     }
@@ -138,7 +142,7 @@ impl Stage {
             assert!(began.elapsed() < patience, "the control plane did not come to its crash point");
         }
         let program = product(self.binary);
-        self.control = serve(&program, self.dir.path(), &self.platform, self.ports, self.policies.as_deref());
+        self.control = serve(&program, self.dir.path(), &self.platform, self.ports, &self.env);
     }
 
     /// Names of the references that match a glob.

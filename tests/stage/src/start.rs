@@ -67,7 +67,7 @@ pub(crate) fn serve(
     dir: &Path,
     platform: &Platform,
     (api, grpc): (u16, u16),
-    policies: Option<&Path>,
+    env: &Vec<(&'static str, String)>,
 ) -> Child {
     let tokens: Vec<String> = platform.ingest_tokens.iter().map(|(name, token)| format!("{name}={token}")).collect();
     let log = std::fs::File::options().create(true).append(true).open(dir.join("control-plane.log")).expect("a log");
@@ -81,11 +81,9 @@ pub(crate) fn serve(
         .env("SRE_SPACE_DATA_DIR", dir.join("control-plane"))
         .env("SRE_SPACE_REPO", &platform.repo)
         .env("SRE_SPACE_INGEST_TOKENS", tokens.join(","))
+        .envs(env.iter().cloned())
         .stdout(Stdio::from(log.try_clone().expect("a log")))
         .stderr(Stdio::from(log));
-    if let Some(policies) = policies {
-        command.env("SRE_SPACE_POLICY_DIR", policies);
-    }
     command.spawn().expect("the control plane starts")
 }
 

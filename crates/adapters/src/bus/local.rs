@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use sre_space_ports::bus::{Bus, BusError, Delivery, Feed, Message, Topic};
+use sre_space_ports::bus::{Bus, BusError, BusStatus, Delivery, Feed, Message, Topic};
 use tokio::sync::Notify;
 
 /// Messages of one group: waiting, and delivered but not yet acknowledged.
@@ -33,13 +33,19 @@ type Groups = HashMap<(Topic, String), Arc<Group>>;
 /// The in-process bus.
 pub struct LocalBus {
     capacity: usize,
+    stands_in: Option<String>,
     groups: Mutex<(Groups, bool)>,
 }
 
 impl LocalBus {
     /// A bus whose groups hold at most `capacity` messages each, waiting and unacknowledged together.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, groups: Mutex::default() }
+        Self { capacity, stands_in: None, groups: Mutex::default() }
+    }
+
+    /// The same in place of another bus that cannot be had; the sentence says why.
+    pub fn standing_in(capacity: usize, why: String) -> Self {
+        Self { stands_in: Some(why), ..Self::new(capacity) }
     }
 
     /// Refuses further messages; feeds end when they are drained.
@@ -87,6 +93,10 @@ impl Bus for LocalBus {
 
     async fn health(&self) -> Result<(), BusError> {
         if self.groups().1 { Err(BusError::Closed) } else { Ok(()) }
+    }
+
+    fn status(&self) -> BusStatus {
+        BusStatus { backend: "local", held: 0, trouble: self.stands_in.clone() }
     }
 
     async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError> {

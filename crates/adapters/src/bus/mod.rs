@@ -1,3 +1,5 @@
 //! Buses.
 
+pub mod buffered;
 pub mod local;
+pub mod redis;

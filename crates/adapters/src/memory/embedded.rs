@@ -1,47 +1,34 @@
-//! The embedded memory: lessons in SQLite, vectors scanned exactly in memory.
+//! The embedded memory: lessons in the SQL database, vectors scanned exactly in memory.
 
-use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sre_space_domain::ids::Digest;
 use sre_space_domain::knowledge::{Lesson, Signature};
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
 
 use super::embed::{self, cosine};
+use crate::database::Database;
 
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS lessons (
-    incident TEXT PRIMARY KEY, embedder TEXT NOT NULL, lesson TEXT NOT NULL
-);";
-
-/// Lessons of one data directory.
+/// Lessons of one database.
 pub struct EmbeddedMemory {
-    pool: SqlitePool,
+    database: Arc<Database>,
     lessons: RwLock<Vec<(Lesson, Vec<f32>)>>,
 }
 
 impl EmbeddedMemory {
-    /// Opens or creates the memory at `path`. Lessons of another embedder are refused, not mixed.
-    pub async fn open(path: &Path) -> Result<Self, MemoryError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(backend)?;
-        sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(backend)?;
+    /// Reads the lessons of a database. Those of another embedder are refused, not mixed.
+    pub async fn open(database: Arc<Database>) -> Result<Self, MemoryError> {
         let rows: Vec<(String, String)> = sqlx::query_as("SELECT embedder, lesson FROM lessons ORDER BY incident")
-            .fetch_all(&pool)
+            .fetch_all(database.readers())
             .await
             .map_err(backend)?;
         let lessons = rows.into_iter().map(|(embedder, lesson)| read(&embedder, &lesson)).collect::<Result<_, _>>()?;
-        Ok(Self { pool, lessons: RwLock::new(lessons) })
+        Ok(Self { database, lessons: RwLock::new(lessons) })
     }
 }
 
-fn backend(error: sqlx::Error) -> MemoryError {
+fn backend(error: impl std::error::Error + Send + Sync + 'static) -> MemoryError {
     MemoryError::Backend(Box::new(error))
 }
 
@@ -85,14 +72,11 @@ impl Recollection for EmbeddedMemory {
 impl Memory for EmbeddedMemory {
     async fn remember(&self, lesson: &Lesson) -> Result<(), MemoryError> {
         let stored = serde_json::to_string(lesson).map_err(|error| MemoryError::Corrupt(error.to_string()))?;
-        let written =
-            sqlx::query("INSERT INTO lessons (incident, embedder, lesson) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
-                .bind(lesson.incident.as_str())
-                .bind(embed::NAME)
-                .bind(stored)
-                .execute(&self.pool)
-                .await
-                .map_err(backend)?;
+        let mut transaction = self.database.begin().await.map_err(backend)?;
+        let insert = "INSERT INTO lessons (incident, embedder, lesson) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(insert).bind(lesson.incident.as_str()).bind(embed::NAME).bind(stored);
+        let written = insert.execute(&mut *transaction).await.map_err(backend)?;
+        transaction.commit().await.map_err(backend)?;
         if written.rows_affected() > 0 {
             let vector = embed::embed(&words(&lesson.signature));
             self.lessons.write().unwrap_or_else(PoisonError::into_inner).push((lesson.clone(), vector));

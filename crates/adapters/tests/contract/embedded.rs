@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use sre_space_adapters::bus::local::LocalBus;
+use sre_space_adapters::database::Database;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_ports::bus::Bus;
@@ -13,12 +14,9 @@ use sre_space_ports::contract::{bus, memory, store};
 use sre_space_ports::memory::Memory;
 use sre_space_ports::store::Store;
 
-type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+use crate::run;
 
-fn run(work: impl Future<Output = ()>) -> Result<(), Failed> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work);
-    Ok(())
-}
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 macro_rules! trials {
     ($module:ident, $backend:literal, $bench:ident, $($promise:ident),* $(,)?) => {
@@ -38,7 +36,10 @@ fn on_store(promise: for<'a> fn(&'a store::Open) -> Running<'a>) -> Result<(), F
     let path = dir.path().join("journal.db");
     let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Store>>>> {
         let path = path.clone();
-        Box::pin(async move { Arc::new(SqlStore::open(&path).await.expect("opened")) as Arc<dyn Store> })
+        Box::pin(async move {
+            let database = Database::sqlite(&path).await.expect("opened");
+            Arc::new(SqlStore::new(database)) as Arc<dyn Store>
+        })
     };
     run(promise(&open))
 }
@@ -48,7 +49,10 @@ fn on_memory(promise: for<'a> fn(&'a memory::Open) -> Running<'a>) -> Result<(),
     let path = dir.path().join("memory.db");
     let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Memory>>>> {
         let path = path.clone();
-        Box::pin(async move { Arc::new(EmbeddedMemory::open(&path).await.expect("opened")) as Arc<dyn Memory> })
+        Box::pin(async move {
+            let database = Database::sqlite(&path).await.expect("opened");
+            Arc::new(EmbeddedMemory::open(database).await.expect("opened")) as Arc<dyn Memory>
+        })
     };
     run(promise(&open))
 }

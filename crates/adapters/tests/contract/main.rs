@@ -3,9 +3,26 @@
 
 mod embedded;
 mod forge;
+mod postgres;
+mod redis;
+mod shared;
+
+use std::future::Future;
+
+use libtest_mimic::Failed;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = embedded::trials().into_iter().chain(forge::trials()).collect();
+    let trials = embedded::trials()
+        .into_iter()
+        .chain(forge::trials())
+        .chain(redis::trials())
+        .chain(postgres::trials())
+        .collect();
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn run(work: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work);
+    Ok(())
 }

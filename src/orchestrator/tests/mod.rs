@@ -1,5 +1,7 @@
 //! Effects over real embedded parts, with spans that Scout is given by hand.
 
+mod again;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

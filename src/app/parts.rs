@@ -1,0 +1,149 @@
+//! The backends behind the ports: the one list of what exists.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use sre_space_adapters::bus::buffered::Buffered;
+use sre_space_adapters::bus::local::LocalBus;
+use sre_space_adapters::bus::redis::{RedisBus, Terms};
+use sre_space_adapters::database::Database;
+use sre_space_adapters::forge::local::LocalForge;
+use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::policy::{CedarPolicy, texts_in};
+use sre_space_adapters::probe::HttpProber;
+use sre_space_adapters::store::sql::SqlStore;
+use sre_space_ports::bus::{Bus, BusError};
+use sre_space_ports::forge::{Changes, Issues, Repository};
+use sre_space_ports::memory::{Memory, Recollection};
+use sre_space_ports::policy::Policy;
+use sre_space_ports::probe::Prober;
+use sre_space_ports::store::{Store, StoreError};
+
+use crate::config::{self, Settings};
+
+/// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
+const BUS_CAPACITY: usize = 256;
+/// Payload that is held while the server behind the bus is away, bytes.
+const BUS_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// What another consumer has not acknowledged for so long is taken over.
+const BUS_IDLE: Duration = Duration::from_secs(30);
+
+/// The backends behind the ports.
+#[derive(Clone)]
+pub struct Parts {
+    /// Journal and incidents.
+    pub store: Arc<dyn Store>,
+    /// Bus.
+    pub bus: Arc<dyn Bus>,
+    /// Reads the watched repository.
+    pub repository: Arc<dyn Repository>,
+    /// Writes it; Fixer's.
+    pub changes: Arc<dyn Changes>,
+    /// Tickets.
+    pub issues: Arc<dyn Issues>,
+    /// Reads the memory.
+    pub recollection: Arc<dyn Recollection>,
+    /// Writes it; Curator's.
+    pub memory: Arc<dyn Memory>,
+    /// Rules.
+    pub policy: Arc<dyn Policy>,
+    /// Probes.
+    pub prober: Arc<dyn Prober>,
+}
+
+impl Parts {
+    /// Opens every backend the settings name.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        std::fs::create_dir_all(&settings.data_dir)
+            .with_context(|| format!("cannot create the data directory {}", settings.data_dir.display()))?;
+        let database = database(settings).await?;
+        let store = Arc::new(SqlStore::new(Arc::clone(&database)));
+        let memory = Arc::new(EmbeddedMemory::open(database).await?);
+        let forge = forge(settings)?;
+        Ok(Self {
+            store,
+            bus: bus(settings).await?,
+            repository: forge.clone(),
+            changes: forge.clone(),
+            issues: forge,
+            recollection: memory.clone(),
+            memory,
+            policy: Arc::new(policies(settings.policy_dir.as_deref())?),
+            prober: Arc::new(HttpProber::new()?),
+        })
+    }
+}
+
+/// The database with journal, incidents and embedded memory.
+async fn database(settings: &Settings) -> Result<Arc<Database>> {
+    match &settings.database {
+        config::Database::Sqlite(path) => {
+            Database::sqlite(path).await.with_context(|| format!("cannot open the journal {}", path.display()))
+        }
+        config::Database::Postgres(url) => Database::postgres(url).await.with_context(|| {
+            let url = config::without_password(url);
+            format!("cannot use the database {url}: start it, or leave DATABASE_URL out for a file in the data folder")
+        }),
+    }
+}
+
+/// What the Postgres server of a URL says of itself, to look at.
+pub async fn look_at_postgres(url: &str) -> Result<String, StoreError> {
+    Database::look(url).await
+}
+
+/// The bus. One that is not there at the start is an error, unless a bus inside this process may stand in.
+async fn bus(settings: &Settings) -> Result<Arc<dyn Bus>> {
+    let config::Bus::Redis { url } = &settings.bus else { return Ok(Arc::new(LocalBus::new(BUS_CAPACITY))) };
+    let shown = config::without_password(url);
+    match redis_bus(settings).await {
+        Ok(bus) => Ok(Arc::new(Buffered::new(Arc::new(bus), BUS_HELD_BYTES))),
+        Err(error) if settings.bus_fallback => {
+            let why = format!("Redis at {shown} was not there at the start ({error}); messages stay in this process");
+            tracing::warn!("{why}");
+            Ok(Arc::new(LocalBus::standing_in(BUS_CAPACITY, why)))
+        }
+        Err(error) => bail!(
+            "cannot use the bus, Redis at {shown}: {error}; start it, mend REDIS_URL, set SRE_SPACE_BUS=local, or let a bus \
+             inside this process stand in with SRE_SPACE_BUS_FALLBACK=on"
+        ),
+    }
+}
+
+/// The bus on the Redis server of the settings.
+pub async fn redis_bus(settings: &Settings) -> Result<RedisBus, BusError> {
+    let config::Bus::Redis { url } = &settings.bus else { return Err(BusError::Closed) };
+    let terms = Terms { capacity: BUS_CAPACITY, idle: BUS_IDLE, consumer: "control-plane".to_owned() };
+    RedisBus::connect(url, terms).await
+}
+
+fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {
+    let Some(repo) = settings.repo.as_deref() else {
+        bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
+    };
+    let monitor = format!("http://{}", settings.http);
+    LocalForge::open(repo, "main", &monitor).with_context(|| format!("cannot open the repository {}", repo.display()))
+}
+
+/// The watched repository, to look at.
+pub fn repository(settings: &Settings) -> Result<Arc<dyn Repository>> {
+    Ok(forge(settings)?)
+}
+
+/// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.
+pub fn policies(dir: Option<&Path>) -> Result<CedarPolicy> {
+    let schema = include_str!("../../policies/schema.cedarschema");
+    let baseline = ("baseline.cedar", include_str!("../../policies/baseline.cedar"));
+    let Some(dir) = dir else {
+        let permits = ("remediation.cedar", include_str!("../../policies/remediation.cedar"));
+        return Ok(CedarPolicy::from_texts(schema, &[baseline, permits])?);
+    };
+    let refused = || format!("the policies in {} are refused", dir.display());
+    let theirs = texts_in(dir).with_context(refused)?;
+    let theirs =
+        theirs.iter().map(|(name, text)| (name.as_str(), text.as_str())).filter(|(name, _)| *name != baseline.0);
+    let texts: Vec<(&str, &str)> = theirs.chain([baseline]).collect();
+    CedarPolicy::from_texts(schema, &texts).with_context(refused)
+}

@@ -1,0 +1,99 @@
+//! Every setting there is: its name, what it accepts, its default, and what it does.
+
+/// One setting: its environment name, what it accepts, its default (empty: none), and what it does.
+pub struct Key {
+    /// Name in the environment.
+    pub name: &'static str,
+    /// What is accepted, for the error message.
+    pub accepts: &'static str,
+    /// Default as text.
+    pub default: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+impl Key {
+    /// A value of this setting as it may be shown: a secret not at all, a URL without its password.
+    pub fn shown(&self, value: &str) -> String {
+        if self.accepts.contains("secret") || self.name.ends_with("TOKENS") {
+            return "***".to_owned();
+        }
+        without_password(value)
+    }
+}
+
+/// A URL without the password it may hold; any other text as it is.
+pub fn without_password(text: &str) -> String {
+    let masked = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (user, host) = rest.split_once('/').unwrap_or((rest, "")).0.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        let path = rest.get(user.len() + 1 + host.len()..)?;
+        Some(format!("{scheme}://{name}:***@{host}{path}"))
+    };
+    masked().unwrap_or_else(|| text.to_owned())
+}
+
+macro_rules! keys {
+    ($($name:literal, $accepts:literal, $default:literal, $about:literal;)*) => {
+        /// Every setting there is.
+        pub const KEYS: &[Key] =
+            &[$(Key { name: $name, accepts: $accepts, default: $default, about: $about }),*];
+    };
+}
+
+keys! {
+    "SRE_SPACE_PROFILE", "local or cloud", "local", "the runtime profile";
+    "SRE_SPACE_HTTP_ADDR", "ADDRESS:PORT", "127.0.0.1:8001", "the monitor and the API";
+    "SRE_SPACE_OTLP_GRPC_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4317", "OTLP over gRPC";
+    "SRE_SPACE_OTLP_HTTP_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4318", "OTLP over HTTP";
+    "SRE_SPACE_DATA_DIR", "a folder", ".sre-space", "journal, memory and kill switch";
+    "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
+    "SRE_SPACE_FORGE", "local", "local", "the forge";
+    "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
+    "SRE_SPACE_BUS", "local, redis or kafka", "local", "the bus";
+    "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
+    "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
+    "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
+    "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
+    "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
+    "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
+    "SRE_SPACE_INGEST_TOKENS", "name=token,name=token", "", "who may send telemetry; a source is a token's name";
+    "GITHUB_WEBHOOK_SECRET", "a secret", "", "what deliveries to /webhook/github are signed with";
+    "SRE_SPACE_ALLOWED_ORIGINS", "origins, comma separated", "", "exact origins for CORS";
+    "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
+    "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
+    "SRE_SPACE_SERVER", "a URL", "", "the running server that incidents, approve, reject and autonomy talk to";
+    "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
+}
+
+/// Names honoured besides the keys above: the hosted platforms' own.
+pub(super) const ALIASES: [&str; 2] = ["PORT", "ENV"];
+
+/// The key of a name.
+pub(super) fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let shown = |name: &str, value: &str| key(name).map(|key| key.shown(value)).unwrap_or_default();
+        assert_eq!(shown("GITHUB_WEBHOOK_SECRET", "s3cret"), "***");
+        assert_eq!(shown("SRE_SPACE_TOKEN", "s3cret"), "***");
+        assert_eq!(shown("SRE_SPACE_INGEST_TOKENS", "a=s3cret"), "***");
+        let urls = [
+            ("redis://:s3cret@host:6379/0", "redis://:***@host:6379/0"),
+            ("postgres://ann:s3:cr@et@host/db?sslmode=require", "postgres://ann:***@host/db?sslmode=require"),
+            ("redis://ann:s3cret@host", "redis://ann:***@host"),
+            ("redis://host:6379", "redis://host:6379"),
+            ("sqlite://a@b", "sqlite://a@b"),
+        ];
+        for (url, masked) in urls {
+            assert_eq!(shown("REDIS_URL", url), masked);
+        }
+    }
+}
