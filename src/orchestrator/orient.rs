@@ -51,11 +51,16 @@ async fn look<Answer>(
     incident: &Incident,
     answer: impl Fn(&Reading) -> Result<Answer, Gap>,
 ) -> Look<Answer> {
-    let deadline = Instant::now() + context.patience.evidence;
+    let mut deadline = Instant::now() + context.patience.evidence;
     let mut look = interval(context.patience.look * 2);
     let mut calm = Calm::begins();
     loop {
         look.tick().await;
+        if context.parts.bus.status().is_away() {
+            // What is not heard is neither evidence nor calm.
+            (deadline, calm) = (Instant::now() + context.patience.evidence, Calm::begins());
+            continue;
+        }
         let reading = read(context, incident).await;
         match answer(&reading) {
             Ok(answer) => return Look::Enough(answer, Box::new(reading)),

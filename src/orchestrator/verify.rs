@@ -250,10 +250,14 @@ pub fn is_affected(incident: &Incident, suspect: &Suspect) -> bool {
 /// Watches whether the recovery holds for the owners' provisional time.
 pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
     let Deployed { service, provisional, .. } = deployed(context, incident).await?;
-    let deadline = Instant::now() + provisional;
+    let mut deadline = Instant::now() + provisional;
     let mut look = interval(context.patience.look);
     while Instant::now() < deadline {
         look.tick().await;
+        if context.parts.bus.status().is_away() {
+            // A relapse would not be heard of.
+            deadline = Instant::now() + provisional;
+        }
         let now_ms = context.now_ms();
         let again = { context.scout().suspects() }
             .into_iter()

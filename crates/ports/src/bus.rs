@@ -96,6 +96,13 @@ pub struct BusStatus {
     pub trouble: Option<String>,
 }
 
+impl BusStatus {
+    /// Whether what is sent does not arrive at present: silence says nothing then.
+    pub fn is_away(&self) -> bool {
+        self.held > 0 && self.trouble.is_some()
+    }
+}
+
 /// Carries messages between the rooms.
 ///
 /// Promise: a published message is delivered to every group at least once; messages of one key arrive in order; what is

@@ -2,9 +2,11 @@
 
 mod again;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sre_space_agents::scout::{Limits, Scout};
 use sre_space_domain::diagnosis::{Confidence, Diagnosis, FaultKind, Measured, Source};
 use sre_space_domain::incident::{Effect, Event, Finding, Incident, Rules};
@@ -12,12 +14,14 @@ use sre_space_domain::knowledge::Signature;
 use sre_space_domain::signal::{Certainty, Signal, SignalKind};
 use sre_space_domain::telemetry::{SpanId, SpanKind, SpanView, TraceId};
 
+use sre_space_ports::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
+
 use super::effects::perform;
 use super::*;
 use crate::app::Parts;
 use crate::autonomy::Autonomy;
 use crate::config::Given;
-use crate::monitor::feed::Feed;
+use crate::monitor::feed;
 use crate::orchestrator::context::Patience;
 
 const MS: u64 = 1_000_000;
@@ -31,7 +35,7 @@ async fn context(dir: &tempfile::TempDir) -> Context {
     let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
     let brief = Duration::from_millis(5);
     Context {
-        feed: Arc::new(Feed::new(Arc::clone(&parts.store))),
+        feed: Arc::new(feed::Feed::new(Arc::clone(&parts.store))),
         rules: Rules::default(),
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
@@ -166,4 +170,39 @@ async fn a_cause_that_another_incident_has_is_the_other_ones() {
     first.state = State::Resolved;
     orchestrator.incidents.insert(first.id.clone(), first);
     assert_eq!(orchestrator.unless_known(&second, found.clone()), found, "what came back is news");
+}
+
+/// A bus that is away for so many looks at it.
+struct Absent(Arc<dyn Bus>, AtomicUsize);
+
+#[async_trait]
+impl Bus for Absent {
+    async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError> {
+        self.0.publish(topic, message).await
+    }
+
+    async fn health(&self) -> Result<(), BusError> {
+        self.0.health().await
+    }
+
+    fn status(&self) -> BusStatus {
+        let left = self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        BusStatus { held: usize::from(left), trouble: left.then(|| "gone".to_owned()), ..self.0.status() }
+    }
+
+    async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError> {
+        self.0.subscribe(topic, group).await
+    }
+}
+
+#[tokio::test]
+async fn while_the_bus_is_away_nothing_is_concluded() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut context = context(&dir).await;
+    let absent = Arc::new(Absent(Arc::clone(&context.parts.bus), AtomicUsize::new(100)));
+    context.parts.bus = absent.clone();
+    let incident = confirmed(&context);
+    serve_well(&context, 30);
+    assert_eq!(perform(&context, &incident, &Effect::Diagnose).await, Event::Faded);
+    assert_eq!(absent.1.load(Ordering::Relaxed), 0, "it waited until the bus was back");
 }

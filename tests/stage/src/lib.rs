@@ -189,6 +189,17 @@ impl Stage {
         .await
     }
 
+    /// Waits until an incident has come into a state, however short it stayed there.
+    pub async fn reached(&self, state: &str, patience: Duration) {
+        self.until(&format!("an incident that was {state}"), patience, async || {
+            let listed = self.get("/api/v1/incidents").await?;
+            let id = listed.pointer("/0/id")?.as_str()?.to_owned();
+            let events = self.get(&format!("/api/v1/incidents/{id}/events")).await?;
+            events.as_array()?.iter().any(|event| event["state"] == state).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until there are so many incidents and all of them have ended; suspicions that faded do not count.
     pub async fn incidents_ended(&self, count: usize, patience: Duration) -> Vec<Value> {
         self.until(&format!("{count} incidents that ended"), patience, async || {
@@ -319,7 +330,8 @@ impl Stage {
         String::from_utf8_lossy(spec.as_blob().expect("a blob").content()).into_owned()
     }
 
-    async fn until<T>(&self, what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    /// Waits until something is seen, and fails after a while.
+    pub async fn until<T>(&self, what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let began = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         loop {

@@ -1,0 +1,106 @@
+//! The servers' own books against what the control plane says it did.
+
+use std::collections::BTreeMap;
+
+use redis::streams::{StreamInfoGroupsReply, StreamRangeReply};
+use redis::{AsyncCommands as _, aio::MultiplexedConnection};
+use serde_json::Value;
+use sqlx::Connection as _;
+use sre_space_stage::{PATIENCE, Stage};
+
+use crate::Servers;
+
+/// Every server of the play.
+pub async fn of_all(stage: &Stage, servers: &Servers) {
+    if let Some(url) = servers.url("REDIS_URL") {
+        of_redis(stage, url).await;
+    }
+    if let Some(url) = servers.url("DATABASE_URL") {
+        of_postgres(stage, url).await;
+    }
+}
+
+/// Every request that was taken in is an entry, every entry was acknowledged, and every step of every incident was told.
+async fn of_redis(stage: &Stage, url: &str) {
+    let client = redis::Client::open(url).expect("a client");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("connected");
+    stage
+        .until("a stream that is read to its end", PATIENCE, async || {
+            let status = stage.get("/status").await?;
+            let taken =
+                status.pointer("/ingest/requests")?.as_u64()? - status.pointer("/ingest/refused_requests")?.as_u64()?;
+            let mut added = 0;
+            for topic in ["otlp_spans", "otlp_metrics", "otlp_logs"] {
+                let (in_stream, read) = counts(&mut redis, topic).await?;
+                added += in_stream;
+                (in_stream == read).then_some(())?;
+            }
+            // Requests come in all the time: the two books are compared when none did in between.
+            let later = stage.get("/status").await?;
+            (later.pointer("/ingest/requests") == status.pointer("/ingest/requests") && added == taken).then_some(())
+        })
+        .await;
+    let told: StreamRangeReply = redis.xrange_all("sre.incidents").await.expect("the incidents");
+    let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in &told.ids {
+        let body: String = entry.get("body").expect("a body");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        let word = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        states.entry(word("/incident/id")).or_default().push(word("/incident/state"));
+    }
+    for (id, mut told) in states {
+        told.dedup();
+        assert_eq!(told, journaled(stage, &id).await, "{id}");
+    }
+}
+
+/// Entries ever added to a stream, and how many of them its group has acknowledged.
+async fn counts(redis: &mut MultiplexedConnection, topic: &str) -> Option<(u64, u64)> {
+    let info: BTreeMap<String, redis::Value> =
+        redis::cmd("XINFO").arg("STREAM").arg(topic).query_async(redis).await.ok()?;
+    let added: u64 = redis::from_redis_value(info.get("entries-added")?.clone()).ok()?;
+    let groups: StreamInfoGroupsReply = redis.xinfo_groups(topic).await.ok()?;
+    let group = groups.groups.first()?;
+    let read = group.entries_read.unwrap_or_default().checked_sub(group.pending)?;
+    Some((added, u64::try_from(read).ok()?))
+}
+
+/// The states of an incident's journal rows, each once in a row.
+async fn journaled(stage: &Stage, id: &str) -> Vec<String> {
+    let mut states: Vec<String> =
+        stage.events(id).await.iter().filter_map(|event| event["state"].as_str().map(str::to_owned)).collect();
+    states.dedup();
+    states
+}
+
+/// The rows in the tables are those the API shows, without a gap.
+async fn of_postgres(stage: &Stage, url: &str) {
+    let mut postgres = sqlx::PgConnection::connect(url).await.expect("connected");
+    let (rows, newest): (i64, i64) =
+        sqlx::query_as("SELECT count(*), max(seq) FROM journal").fetch_one(&mut postgres).await.expect("the journal");
+    assert_eq!(rows, newest, "a gap in the journal");
+    let stored: Vec<(String, String)> = sqlx::query_as("SELECT id, state FROM incidents ORDER BY id DESC")
+        .fetch_all(&mut postgres)
+        .await
+        .expect("the incidents");
+    let shown = stage.get("/api/v1/incidents").await.expect("the incidents");
+    let word = |incident: &Value, field: &str| incident[field].as_str().unwrap_or_default().to_owned();
+    let shown: Vec<(String, String)> = shown
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|incident| (word(incident, "id"), word(incident, "state")))
+        .collect();
+    assert_eq!(stored, shown);
+    for (id, _) in stored {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM journal WHERE incident = $1")
+            .bind(&id)
+            .fetch_one(&mut postgres)
+            .await
+            .expect("the rows");
+        assert_eq!(usize::try_from(count), Ok(stage.events(&id).await.len()), "{id}");
+    }
+    let lessons: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM lessons").fetch_one(&mut postgres).await.expect("lessons");
+    assert_eq!(lessons, 1);
+}

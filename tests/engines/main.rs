@@ -1,0 +1,164 @@
+//! Whole loops on real engines: the same faults heal with the bus on Redis and the journal on Postgres, and the servers' own
+//! counters account for every batch and every step.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod account;
+mod outages;
+
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sre_space_peers::{Missing, Peer, Postgres, Redis};
+use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
+
+/// Plays at once; each leaves most of a core idle.
+const AT_ONCE: usize = 3;
+
+/// The servers of one play; `None` where the embedded part is used.
+#[derive(Clone, Copy)]
+struct Engines {
+    redis: bool,
+    postgres: bool,
+}
+
+const ON_REDIS: Engines = Engines { redis: true, postgres: false };
+const ON_POSTGRES: Engines = Engines { redis: false, postgres: true };
+const ON_BOTH: Engines = Engines { redis: true, postgres: true };
+
+/// The servers, as they were started for one play.
+struct Servers {
+    redis: Option<Mutex<Redis>>,
+    postgres: Option<Mutex<Postgres>>,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Engines {
+    fn name(self) -> &'static str {
+        match (self.redis, self.postgres) {
+            (true, false) => "bus-redis",
+            (false, true) => "store-postgres",
+            (true, true) => "all-together",
+            (false, false) => "embedded",
+        }
+    }
+
+    fn missing(self) -> Option<Missing> {
+        let redis = if self.redis { Redis::find() } else { Ok(()) };
+        let postgres = if self.postgres { Postgres::find() } else { Ok(()) };
+        redis.and(postgres).err()
+    }
+
+    fn start(self) -> Servers {
+        let redis = self.redis.then(Redis::start);
+        let postgres = self.postgres.then(Postgres::start);
+        let mut env = Vec::new();
+        if let Some(redis) = &redis {
+            env.extend([("SRE_SPACE_BUS", "redis".to_owned()), ("REDIS_URL", redis.url())]);
+        }
+        env.extend(postgres.as_ref().map(|postgres| ("DATABASE_URL", postgres.url())));
+        Servers { redis: redis.map(Mutex::new), postgres: postgres.map(Mutex::new), env }
+    }
+}
+
+fn held<Server>(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
+    server.lock().expect("nobody panics with it")
+}
+
+impl Servers {
+    fn each(&self, what: impl Fn(&mut dyn Peer)) {
+        self.redis.iter().for_each(|redis| what(&mut *held(redis)));
+        self.postgres.iter().for_each(|postgres| what(&mut *held(postgres)));
+    }
+
+    fn url(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(set, _)| *set == name).map(|(_, url)| url.as_str())
+    }
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials()).exit();
+}
+
+fn trials() -> Vec<Trial> {
+    let engines = [ON_REDIS, ON_POSTGRES, ON_BOTH];
+    let heals = engines.into_iter().flat_map(|engines| {
+        ["500", "bad-deploy"].map(|fault| {
+            trial(format!("{}/{fault}/heals_and_is_accounted_for", engines.name()), engines, move || {
+                heals(engines, fault)
+            })
+        })
+    });
+    let refusals = [
+        trial("bus-redis/a_server_that_is_not_there_is_named".to_owned(), ON_REDIS, || refuses(ON_REDIS, "REDIS_URL")),
+        trial("store-postgres/a_server_that_is_not_there_is_named".to_owned(), ON_POSTGRES, || {
+            refuses(ON_POSTGRES, "DATABASE_URL")
+        }),
+    ];
+    let stands_in = trial("bus-redis/a_bus_inside_may_stand_in_loudly".to_owned(), ON_REDIS, stands_in);
+    heals.chain(refusals).chain([stands_in]).chain(outages::trials()).collect()
+}
+
+/// A trial, or the reason why it cannot be made here.
+fn trial<Play: Future<Output = ()>>(
+    name: String,
+    engines: Engines,
+    play: impl FnOnce() -> Play + Send + 'static,
+) -> Trial {
+    match engines.missing() {
+        None => Trial::test(name, move || run(play())),
+        Some(missing) => Trial::test(format!("{name} (skipped: {missing})"), || Ok(())).with_ignored_flag(true),
+    }
+}
+
+fn run(play: impl Future<Output = ()>) -> Result<(), Failed> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(play);
+    Ok(())
+}
+
+fn on(servers: &Servers) -> Setup {
+    Setup { env: servers.env.clone(), ..Setup::of(env!("CARGO_BIN_EXE_sre-space")) }
+}
+
+async fn heals(engines: Engines, fault: &'static str) {
+    let servers = Arc::new(engines.start());
+    let stage = Stage::set(on(&servers)).await;
+    stage.inject(fault).await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
+    assert_eq!(text(&incident, "/recovery/verdict"), "RECOVERED");
+    stage.proven().await;
+    account::of_all(&stage, &servers).await;
+}
+
+/// `serve` with the server stopped beforehand: it says which setting, and ends.
+async fn refuses(engines: Engines, setting: &'static str) {
+    let servers = engines.start();
+    servers.each(|server| server.kill());
+    let dir = tempfile::tempdir().expect("a folder");
+    git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_sre-space"));
+    serve.env("SRE_SPACE_REPO", dir.path().join("watched.git"));
+    serve.arg("serve").current_dir(dir.path()).envs(servers.env.iter().cloned());
+    serve.env("SRE_SPACE_HTTP_ADDR", "127.0.0.1:0").env("SRE_SPACE_OTLP_GRPC_ADDR", "off");
+    let ended = serve.env("SRE_SPACE_OTLP_HTTP_ADDR", "off").output().expect("it runs");
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && told.contains(setting), "{}: {told}", ended.status);
+}
+
+/// With leave to, a bus inside the process stands in, and the state says so.
+async fn stands_in() {
+    let servers = ON_REDIS.start();
+    servers.each(|server| server.kill());
+    let mut setup = on(&servers);
+    setup.env.push(("SRE_SPACE_BUS_FALLBACK", "on".to_owned()));
+    let stage = Stage::set(setup).await;
+    let status = stage.get("/status").await.expect("the status");
+    assert_eq!((text(&status, "/mode"), text(&status, "/bus/backend")), ("DEGRADED", "local"), "{status:#}");
+    assert!(text(&status, "/bus/trouble").contains("Redis"), "{status:#}");
+    stage.inject("500").await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
+}
