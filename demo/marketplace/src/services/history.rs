@@ -13,15 +13,14 @@ const FIRST_ROWS: i64 = 4_004;
 /// Rows a growth step adds.
 const STEP: i64 = 25_000;
 const MOST_ROWS: i64 = 2_000_000;
-/// It has grown enough when the question takes this long, whatever the machine.
-const SLOW: Duration = Duration::from_millis(1_000);
+/// It has grown enough when the question takes this long, whatever the machine, and even when the machine does nothing else.
+const SLOW: Duration = Duration::from_millis(1_100);
+const ASKED: usize = 3;
 
 /// Lets the table grow until the question is slow.
 pub async fn grow(pool: &SqlitePool) -> Result<()> {
     loop {
-        let began = Instant::now();
-        let _: i64 = sqlx::query_scalar(QUESTION).bind("probe").fetch_one(pool).await?;
-        if began.elapsed() >= SLOW {
+        if quickest(pool).await? >= SLOW {
             return Ok(());
         }
         let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM history").fetch_one(pool).await?;
@@ -38,6 +37,20 @@ pub async fn grow(pool: &SqlitePool) -> Result<()> {
         .execute(pool)
         .await?;
     }
+}
+
+/// What the question takes at best; it is asked again only while it is slow.
+async fn quickest(pool: &SqlitePool) -> Result<Duration> {
+    let mut quickest = Duration::MAX;
+    for _ in 0..ASKED {
+        let began = Instant::now();
+        let _: i64 = sqlx::query_scalar(QUESTION).bind("probe").fetch_one(pool).await?;
+        quickest = quickest.min(began.elapsed());
+        if quickest < SLOW {
+            break;
+        }
+    }
+    Ok(quickest)
 }
 
 /// Back to the first day: its rows, no index, and migrations that are gone can come again.
