@@ -354,8 +354,7 @@ impl Scout {
         let series = self.key(&signal.service, &signal.operation).and_then(|key| self.series.get(&key));
         let Some(window) = series.map(|series| series.window(now_ms)) else { return false };
         let test = SequentialTest::against(Before { baseline: signal.baseline, observed: signal.observed });
-        let is_healthy = test.statistic(Tally { all: window.all, bad: window.bad }) <= -SequentialTest::threshold();
-        is_healthy && self.calm(&signal.service, now_ms)
+        test.finds_healthy(Tally { all: window.all, bad: window.bad }) && self.calm(&signal.service, now_ms)
     }
 
     /// The service graph as the spans show it.

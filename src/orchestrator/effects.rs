@@ -252,35 +252,17 @@ pub(super) trait Retryable: std::fmt::Display {
     fn is_transient(&self) -> bool;
 }
 
-impl Retryable for ForgeError {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
-    }
+macro_rules! retryable {
+    ($($error:ty),*) => {$(
+        impl Retryable for $error {
+            fn is_transient(&self) -> bool {
+                Self::is_transient(self)
+            }
+        }
+    )*};
 }
 
-impl Retryable for fixer::FixerError {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
-    }
-}
-
-impl Retryable for StoreError {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
-    }
-}
-
-impl Retryable for curator::CuratorError {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
-    }
-}
-
-impl Retryable for MemoryError {
-    fn is_transient(&self) -> bool {
-        Self::is_transient(self)
-    }
-}
+retryable!(ForgeError, fixer::FixerError, StoreError, curator::CuratorError, MemoryError);
 
 /// Our own database or memory may be away for a while, and nobody has to be called for that.
 pub(super) async fn outlasted<T, E: Retryable, F: Future<Output = Result<T, E>>>(
@@ -288,23 +270,26 @@ pub(super) async fn outlasted<T, E: Retryable, F: Future<Output = Result<T, E>>>
     work: impl Fn() -> F,
 ) -> Fallible<T> {
     let deadline = Instant::now() + context.patience.outage;
-    loop {
-        match work().await {
-            Err(error) if error.is_transient() && Instant::now() < deadline => tokio::time::sleep(AWAY).await,
-            done => return done.map_err(|error| error.to_string()),
-        }
-    }
+    tried_again(std::iter::from_fn(|| (Instant::now() < deadline).then_some(AWAY)), work).await
 }
 
-/// The one place that tries again: up to five times, waiting twice as long each time.
+/// Up to five times, waiting twice as long each time.
 pub(super) async fn retried<T, E: Retryable, F: Future<Output = Result<T, E>>>(work: impl Fn() -> F) -> Fallible<T> {
-    let mut wait = Duration::from_millis(100);
-    for _ in 0..4 {
+    tried_again([100, 200, 400, 800].map(Duration::from_millis).into_iter(), work).await
+}
+
+/// The one place that tries again: once more after each of these waits, as long as that can help.
+async fn tried_again<T, E: Retryable, F: Future<Output = Result<T, E>>>(
+    mut waits: impl Iterator<Item = Duration>,
+    work: impl Fn() -> F,
+) -> Fallible<T> {
+    loop {
         match work().await {
-            Err(error) if error.is_transient() => tokio::time::sleep(wait).await,
+            Err(error) if error.is_transient() => match waits.next() {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error.to_string()),
+            },
             done => return done.map_err(|error| error.to_string()),
         }
-        wait *= 2;
     }
-    work().await.map_err(|error| error.to_string())
 }

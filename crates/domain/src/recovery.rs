@@ -149,6 +149,11 @@ impl SequentialTest {
         tally.bad as f64 * (self.faulty / self.healthy).ln() + good * ((1.0 - self.faulty) / (1.0 - self.healthy)).ln()
     }
 
+    /// Whether it accepts health.
+    pub fn finds_healthy(self, tally: Tally) -> bool {
+        self.statistic(tally) <= -Self::threshold()
+    }
+
     /// The bound, for equal error probabilities both ways.
     pub fn threshold() -> f64 {
         ((1.0 - ALPHA) / ALPHA).ln()
@@ -203,7 +208,7 @@ fn counted(seen: &Seen) -> Tally {
 fn operation_is_clean(seen: &Seen, test: SequentialTest) -> bool {
     let asked_by_probe = if seen.probe_failed_before { seen.probes } else { Tally::default() };
     let tally = Tally { all: seen.operation.all + asked_by_probe.all, bad: seen.operation.bad + asked_by_probe.bad };
-    test.statistic(tally) <= -SequentialTest::threshold()
+    test.finds_healthy(tally)
 }
 
 #[cfg(test)]
