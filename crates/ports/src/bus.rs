@@ -88,7 +88,7 @@ impl BusError {
 /// What is known of a bus without asking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BusStatus {
-    /// `local`, `redis` or `kafka`.
+    /// `local` or `redis`.
     pub backend: &'static str,
     /// Messages accepted that the server behind it does not have yet.
     pub held: usize,
