@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers demo fmt
+.PHONY: check test heavy strangers peers demo fmt
 
 check:
 	cargo fmt --all --check
@@ -18,6 +18,11 @@ strangers:
 	npm ci --prefix tests/strangers --no-audit --no-fund
 	python3 -m venv tests/strangers/.venv
 	tests/strangers/.venv/bin/pip install --quiet --requirement tests/strangers/requirements.txt
+
+# A broker that speaks Kafka's protocol, for the tests of the bus.
+peers:
+	python3 -m venv tests/peers/.venv
+	tests/peers/.venv/bin/pip install --quiet --requirement tests/peers/requirements.txt
 
 demo:
 	cargo run --release -- demo

@@ -1,13 +1,15 @@
 //! The backends behind the ports: the one list of what exists.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use sre_space_adapters::bus::buffered::Buffered;
+use sre_space_adapters::bus::kafka::{self, KafkaBus};
 use sre_space_adapters::bus::local::LocalBus;
-use sre_space_adapters::bus::redis::{RedisBus, Terms};
+use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
 use sre_space_adapters::forge::local::LocalForge;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
@@ -27,6 +29,8 @@ use crate::config::{self, Settings};
 const BUS_CAPACITY: usize = 256;
 /// Payload that is held while the server behind the bus is away, bytes.
 const BUS_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// And messages, where the client counts them.
+const BUS_HELD_MESSAGES: usize = 10_000;
 /// What another consumer has not acknowledged for so long is taken over.
 const BUS_IDLE: Duration = Duration::from_secs(30);
 
@@ -96,27 +100,83 @@ pub async fn look_at_postgres(url: &str) -> Result<String, StoreError> {
 
 /// The bus. One that is not there at the start is an error, unless a bus inside this process may stand in.
 async fn bus(settings: &Settings) -> Result<Arc<dyn Bus>> {
-    let config::Bus::Redis { url } = &settings.bus else { return Ok(Arc::new(LocalBus::new(BUS_CAPACITY))) };
-    let shown = config::without_password(url);
-    match redis_bus(settings).await {
-        Ok(bus) => Ok(Arc::new(Buffered::new(Arc::new(bus), BUS_HELD_BYTES))),
+    let (found, named) = match &settings.bus {
+        config::Bus::Local => return Ok(Arc::new(LocalBus::new(BUS_CAPACITY))),
+        config::Bus::Redis { url } => (redis_bus(url).await.map(in_front_of), Server::redis(url)),
+        config::Bus::Kafka { brokers, security } => {
+            let bus = kafka_bus(brokers, security, &settings.data_dir).await;
+            (bus.map(|bus| Arc::new(bus) as Arc<dyn Bus>), Server::kafka(brokers))
+        }
+    };
+    let Server { what, setting } = named;
+    match found {
+        Ok(bus) => Ok(bus),
         Err(error) if settings.bus_fallback => {
-            let why = format!("Redis at {shown} was not there at the start ({error}); messages stay in this process");
+            let why = format!("{what} was not there at the start ({error}); messages stay in this process");
             tracing::warn!("{why}");
             Ok(Arc::new(LocalBus::standing_in(BUS_CAPACITY, why)))
         }
         Err(error) => bail!(
-            "cannot use the bus, Redis at {shown}: {error}; start it, mend REDIS_URL, set SRE_SPACE_BUS=local, or let a bus \
-             inside this process stand in with SRE_SPACE_BUS_FALLBACK=on"
+            "cannot use the bus, {what}: {error}; start it, mend {setting}, set SRE_SPACE_BUS=local, or let a bus inside \
+             this process stand in with SRE_SPACE_BUS_FALLBACK=on"
         ),
     }
 }
 
-/// The bus on the Redis server of the settings.
-pub async fn redis_bus(settings: &Settings) -> Result<RedisBus, BusError> {
-    let config::Bus::Redis { url } = &settings.bus else { return Err(BusError::Closed) };
-    let terms = Terms { capacity: BUS_CAPACITY, idle: BUS_IDLE, consumer: "control-plane".to_owned() };
+/// A server as messages name it, with the setting that says where it is.
+struct Server {
+    what: String,
+    setting: &'static str,
+}
+
+impl Server {
+    fn redis(url: &str) -> Self {
+        Self { what: format!("Redis at {}", config::without_password(url)), setting: "REDIS_URL" }
+    }
+
+    fn kafka(brokers: &str) -> Self {
+        Self { what: format!("Kafka at {brokers}"), setting: "KAFKA_BROKERS" }
+    }
+}
+
+/// What Redis cannot take right now is held; Kafka's client does that by itself.
+fn in_front_of(redis: RedisBus) -> Arc<dyn Bus> {
+    Arc::new(Buffered::new(Arc::new(redis), BUS_HELD_BYTES))
+}
+
+async fn redis_bus(url: &str) -> Result<RedisBus, BusError> {
+    let terms = redis::Terms { capacity: BUS_CAPACITY, idle: BUS_IDLE, consumer: "control-plane".to_owned() };
     RedisBus::connect(url, terms).await
+}
+
+async fn kafka_bus(brokers: &str, security: &BTreeMap<String, String>, folder: &Path) -> Result<KafkaBus, BusError> {
+    let terms = kafka::Terms {
+        brokers: brokers.to_owned(),
+        security: security.clone().into_iter().collect(),
+        held_messages: BUS_HELD_MESSAGES,
+        held_bytes: BUS_HELD_BYTES,
+        folder: folder.to_owned(),
+    };
+    KafkaBus::connect(terms).await
+}
+
+/// What the server of the bus says of itself, or what is wrong with it and which setting to look at.
+pub async fn look_at_bus(settings: &Settings) -> Result<String, String> {
+    let (asked, Server { what, setting }) = match &settings.bus {
+        config::Bus::Local => return Ok("inside the process".to_owned()),
+        config::Bus::Redis { url } => {
+            let asked = async { redis_bus(url).await?.version().await };
+            (asked.await, Server::redis(url))
+        }
+        config::Bus::Kafka { brokers, security } => {
+            let asked = async { kafka_bus(brokers, security, &settings.data_dir).await?.version().await };
+            (asked.await, Server::kafka(brokers))
+        }
+    };
+    match asked {
+        Ok(version) => Ok(format!("{what}: {version}")),
+        Err(error) => Err(format!("{what}: {error}; start it or mend {setting}")),
+    }
 }
 
 fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {

@@ -37,7 +37,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
         let findings = [
             ("data directory", data_dir(&settings.data_dir)),
             ("database", database(&settings).await),
-            ("bus", bus(&settings).await),
+            ("bus", app::look_at_bus(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),
@@ -82,18 +82,6 @@ async fn database(settings: &Settings) -> Result<String, String> {
                 Ok(version) => Ok(format!("Postgres {version} at {shown}")),
                 Err(error) => Err(format!("{shown}: {error}; start it or mend DATABASE_URL")),
             }
-        }
-    }
-}
-
-async fn bus(settings: &Settings) -> Result<String, String> {
-    match &settings.bus {
-        config::Bus::Local => Ok("inside the process".to_owned()),
-        config::Bus::Redis { url } => {
-            let shown = config::without_password(url);
-            let mend = |error| format!("Redis at {shown}: {error}; start it or mend REDIS_URL");
-            let version = app::redis_bus(settings).await.map_err(mend)?.version().await.map_err(mend)?;
-            Ok(format!("Redis {version} at {shown}"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which backends are used, and where they are.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Reader, accepts};
@@ -13,6 +14,13 @@ pub enum Bus {
     Redis {
         /// URL of the server; may hold a password.
         url: String,
+    },
+    /// Kafka.
+    Kafka {
+        /// `HOST:PORT`, comma separated.
+        brokers: String,
+        /// `security.protocol` and `sasl.*`, by librdkafka's names; may hold a password.
+        security: BTreeMap<String, String>,
     },
 }
 
@@ -29,8 +37,23 @@ impl Reader<'_> {
     pub(super) fn bus(&mut self) -> Bus {
         match self.one_of("SRE_SPACE_BUS", &["local", "redis"]).as_str() {
             "redis" => Bus::Redis { url: self.url("REDIS_URL", &["redis", "rediss"]) },
+            "kafka" => Bus::Kafka { brokers: self.text("KAFKA_BROKERS"), security: self.kafka_security() },
             _ => Bus::Local,
         }
+    }
+
+    fn kafka_security(&mut self) -> BTreeMap<String, String> {
+        let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+        let protocol = self.one_of("KAFKA_SECURITY_PROTOCOL", &protocols);
+        let mut security = BTreeMap::from([("security.protocol".to_owned(), protocol.clone())]);
+        if protocol.starts_with("SASL") {
+            let mechanism = self.one_of("KAFKA_SASL_MECHANISM", &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
+            let password = self.secret("KAFKA_SASL_PASSWORD").unwrap_or_default();
+            let named =
+                [("mechanism", mechanism), ("username", self.text("KAFKA_SASL_USERNAME")), ("password", password)];
+            security.extend(named.map(|(name, value)| (format!("sasl.{name}"), value)));
+        }
+        security
     }
 
     pub(super) fn database(&mut self) -> Database {

@@ -54,6 +54,11 @@ keys! {
     "SRE_SPACE_BUS", "local or redis", "local", "the bus";
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
+    "KAFKA_BROKERS", "HOST:PORT, comma separated", "127.0.0.1:9092", "the Kafka brokers of the bus";
+    "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT", "how the brokers are spoken to; SSL needs a build with --features kafka-tls";
+    "KAFKA_SASL_MECHANISM", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", "PLAIN", "how the brokers know us, where the protocol is SASL";
+    "KAFKA_SASL_USERNAME", "a name", "", "as whom";
+    "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";
     "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";

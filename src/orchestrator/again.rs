@@ -36,6 +36,18 @@ impl Orchestrator {
         }
     }
 
+    /// An opening whose answer was lost may have been written: nothing is opened before that is known.
+    pub(super) async fn settle_openings(&mut self) -> Result<(), StoreError> {
+        while let Some(id) = self.unsure.last() {
+            let written = self.context.parts.store.incident(id).await?;
+            self.unsure.pop();
+            if let Some(record) = written {
+                self.adopt(record);
+            }
+        }
+        Ok(())
+    }
+
     /// Goes on where the journal is.
     pub(super) fn adopt(&mut self, record: Record) {
         match record.is_unfinished() {

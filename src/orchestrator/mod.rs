@@ -51,6 +51,8 @@ pub struct Orchestrator {
     dropped: BTreeSet<(String, String)>,
     /// Incidents of which nobody knows whether their last step was written.
     doubtful: BTreeSet<IncidentId>,
+    /// Those of which nobody knows whether they were opened.
+    unsure: Vec<IncidentId>,
 }
 
 impl Orchestrator {
@@ -62,12 +64,14 @@ impl Orchestrator {
             under_way: FuturesUnordered::new(),
             dropped: BTreeSet::new(),
             doubtful: BTreeSet::new(),
+            unsure: Vec::new(),
         };
         this.context.parts.store.unfinished().await?.into_iter().for_each(|record| this.adopt(record));
         Ok(this)
     }
 
-    /// Runs until stopped. What is under way when the stop comes is taken up again by the next start.
+    /// Runs until stopped, or until another control plane has taken the journal over. What is under way then is taken up again by
+    /// the next start, or by the other one.
     pub async fn run(
         mut self,
         mut sightings: mpsc::Receiver<Sighting>,
@@ -89,11 +93,15 @@ impl Orchestrator {
             if let Err(error) = done {
                 // No effect without a journaled step: the incident stays where the journal has it.
                 error!(%error, "the journal refused a step; its effect is not performed");
+                if matches!(error, StoreError::Taken) {
+                    return;
+                }
             }
         }
     }
 
     async fn sighted(&mut self, sighting: Sighting) -> Result<(), StoreError> {
+        self.settle_openings().await?;
         match sighting {
             Sighting::Suspected(signal) => {
                 self.context.announce(&signal).await;
@@ -123,6 +131,7 @@ impl Orchestrator {
 
     /// Suspicions that came while something else claimed them, and confirmations of those opened late.
     async fn look_again(&mut self) -> Result<(), StoreError> {
+        self.settle_openings().await?;
         let now_ms = self.context.now_ms();
         let suspects = { self.context.scout().suspects() };
         self.dropped.retain(|(service, operation)| {
@@ -176,8 +185,10 @@ impl Orchestrator {
             text,
             data: json!(signal),
         };
-        let incident = Incident::open(id, signal, now);
-        self.write(incident, Some(Effect::AwaitConfirmation), vec![row], None).await
+        let incident = Incident::open(id.clone(), signal, now);
+        let opened = self.write(incident, Some(Effect::AwaitConfirmation), vec![row], None).await;
+        self.unsure.extend(opened.as_ref().is_err_and(StoreError::is_transient).then_some(id));
+        opened
     }
 
     async fn happened(&mut self, id: IncidentId, event: Event) -> Result<(), StoreError> {

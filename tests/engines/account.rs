@@ -1,7 +1,12 @@
 //! The servers' own books against what the control plane says it did.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
 use redis::streams::{StreamInfoGroupsReply, StreamRangeReply};
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use serde_json::Value;
@@ -15,6 +20,9 @@ pub async fn of_all(stage: &Stage, servers: &Servers) {
     if let Some(url) = servers.url("REDIS_URL") {
         of_redis(stage, url).await;
     }
+    if let Some(brokers) = servers.url("KAFKA_BROKERS") {
+        of_kafka(stage, brokers).await;
+    }
     if let Some(url) = servers.url("DATABASE_URL") {
         of_postgres(stage, url).await;
     }
@@ -27,8 +35,6 @@ async fn of_redis(stage: &Stage, url: &str) {
     stage
         .until("a stream that is read to its end", PATIENCE, async || {
             let status = stage.get("/status").await?;
-            let taken =
-                status.pointer("/ingest/requests")?.as_u64()? - status.pointer("/ingest/refused_requests")?.as_u64()?;
             let mut added = 0;
             for topic in ["otlp_spans", "otlp_metrics", "otlp_logs"] {
                 let (in_stream, read) = counts(&mut redis, topic).await?;
@@ -37,7 +43,7 @@ async fn of_redis(stage: &Stage, url: &str) {
             }
             // Requests come in all the time: the two books are compared when none did in between.
             let later = stage.get("/status").await?;
-            (later.pointer("/ingest/requests") == status.pointer("/ingest/requests") && added == taken).then_some(())
+            (taken(&later)? == taken(&status)? && added == taken(&status)?).then_some(())
         })
         .await;
     let told: StreamRangeReply = redis.xrange_all("sre.incidents").await.expect("the incidents");
@@ -52,6 +58,48 @@ async fn of_redis(stage: &Stage, url: &str) {
         told.dedup();
         assert_eq!(told, journaled(stage, &id).await, "{id}");
     }
+}
+
+/// Every request that was taken in is a message, and the group's offsets are at the end of every partition.
+async fn of_kafka(stage: &Stage, brokers: &str) {
+    stage
+        .until("partitions that are read to their end", PATIENCE, async || {
+            let status = stage.get("/status").await?;
+            let (brokers, answer) = (brokers.to_owned(), Duration::from_secs(5));
+            let asked = tokio::task::spawn_blocking(move || {
+                let topics = ["otlp_spans", "otlp_metrics", "otlp_logs"];
+                topics.map(|topic| offsets(&brokers, topic, answer).expect("the brokers answer"))
+            });
+            let (ends, committed): (Vec<i64>, Vec<i64>) = asked.await.ok()?.into_iter().unzip();
+            let later = stage.get("/status").await?;
+            let is_quiet = taken(&later)? == taken(&status)?;
+            (is_quiet && ends == committed && u64::try_from(ends.iter().sum::<i64>()) == Ok(taken(&status)?))
+                .then_some(())
+        })
+        .await;
+}
+
+/// The ends of a topic's partitions added up, and the group's positions in them.
+fn offsets(brokers: &str, topic: &str, answer: Duration) -> KafkaResult<(i64, i64)> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", format!("sre-space.scout.{topic}"));
+    let asking: BaseConsumer = config.create()?;
+    let metadata = asking.fetch_metadata(Some(topic), answer)?;
+    let mut asked = TopicPartitionList::new();
+    let mut ends = 0;
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        asked.add_partition(topic, partition.id());
+        ends += asking.fetch_watermarks(topic, partition.id(), answer)?.1;
+    }
+    let committed = asking.committed_offsets(asked, answer)?;
+    let position = |offset: Offset| if let Offset::Offset(at) = offset { at } else { 0 };
+    Ok((ends, committed.elements().iter().map(|found| position(found.offset())).sum()))
+}
+
+/// Requests that were taken in.
+fn taken(status: &Value) -> Option<u64> {
+    let count = |name: &str| status.pointer(&format!("/ingest/{name}"))?.as_u64();
+    count("requests")?.checked_sub(count("refused_requests")?)
 }
 
 /// Entries ever added to a stream, and how many of them its group has acknowledged.

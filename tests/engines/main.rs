@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sre_space_peers::{Missing, Peer, Postgres, Redis};
+use sre_space_peers::{Kafka, Missing, Peer, Postgres, Redis};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
 /// Plays at once; each leaves most of a core idle.
@@ -18,46 +18,65 @@ const AT_ONCE: usize = 3;
 /// The servers of one play; `None` where the embedded part is used.
 #[derive(Clone, Copy)]
 struct Engines {
-    redis: bool,
+    bus: Option<Broker>,
     postgres: bool,
 }
 
-const ON_REDIS: Engines = Engines { redis: true, postgres: false };
-const ON_POSTGRES: Engines = Engines { redis: false, postgres: true };
-const ON_BOTH: Engines = Engines { redis: true, postgres: true };
+/// What carries the bus.
+#[derive(Clone, Copy, PartialEq)]
+enum Broker {
+    Redis,
+    Kafka,
+}
+
+const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false };
+const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false };
+const ON_POSTGRES: Engines = Engines { bus: None, postgres: true };
+const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true };
 
 /// The servers, as they were started for one play.
 struct Servers {
     redis: Option<Mutex<Redis>>,
+    kafka: Option<Mutex<Kafka>>,
     postgres: Option<Mutex<Postgres>>,
     env: Vec<(&'static str, String)>,
 }
 
 impl Engines {
     fn name(self) -> &'static str {
-        match (self.redis, self.postgres) {
-            (true, false) => "bus-redis",
-            (false, true) => "store-postgres",
-            (true, true) => "all-together",
-            (false, false) => "embedded",
+        match (self.bus, self.postgres) {
+            (Some(Broker::Redis), false) => "bus-redis",
+            (Some(Broker::Kafka), false) => "bus-kafka",
+            (None, true) => "store-postgres",
+            (Some(_), true) => "all-together",
+            (None, false) => "embedded",
         }
     }
 
     fn missing(self) -> Option<Missing> {
-        let redis = if self.redis { Redis::find() } else { Ok(()) };
+        let bus = match self.bus {
+            Some(Broker::Redis) => Redis::find(),
+            Some(Broker::Kafka) => Kafka::find(),
+            None => Ok(()),
+        };
         let postgres = if self.postgres { Postgres::find() } else { Ok(()) };
-        redis.and(postgres).err()
+        bus.and(postgres).err()
     }
 
     fn start(self) -> Servers {
-        let redis = self.redis.then(Redis::start);
+        let redis = (self.bus == Some(Broker::Redis)).then(Redis::start);
+        let kafka = (self.bus == Some(Broker::Kafka)).then(Kafka::start);
         let postgres = self.postgres.then(Postgres::start);
         let mut env = Vec::new();
         if let Some(redis) = &redis {
             env.extend([("SRE_SPACE_BUS", "redis".to_owned()), ("REDIS_URL", redis.url())]);
         }
+        if let Some(kafka) = &kafka {
+            env.extend([("SRE_SPACE_BUS", "kafka".to_owned()), ("KAFKA_BROKERS", kafka.brokers())]);
+        }
         env.extend(postgres.as_ref().map(|postgres| ("DATABASE_URL", postgres.url())));
-        Servers { redis: redis.map(Mutex::new), postgres: postgres.map(Mutex::new), env }
+        let postgres = postgres.map(Mutex::new);
+        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, env }
     }
 }
 
@@ -68,6 +87,7 @@ fn held<Server>(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
 impl Servers {
     fn each(&self, what: impl Fn(&mut dyn Peer)) {
         self.redis.iter().for_each(|redis| what(&mut *held(redis)));
+        self.kafka.iter().for_each(|kafka| what(&mut *held(kafka)));
         self.postgres.iter().for_each(|postgres| what(&mut *held(postgres)));
     }
 
@@ -83,7 +103,7 @@ fn main() {
 }
 
 fn trials() -> Vec<Trial> {
-    let engines = [ON_REDIS, ON_POSTGRES, ON_BOTH];
+    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_ALL];
     let heals = engines.into_iter().flat_map(|engines| {
         ["500", "bad-deploy"].map(|fault| {
             trial(format!("{}/{fault}/heals_and_is_accounted_for", engines.name()), engines, move || {
@@ -97,8 +117,11 @@ fn trials() -> Vec<Trial> {
             refuses(ON_POSTGRES, "DATABASE_URL")
         }),
     ];
+    let no_brokers = trial("bus-kafka/a_server_that_is_not_there_is_named".to_owned(), ON_KAFKA, || {
+        refuses(ON_KAFKA, "KAFKA_BROKERS")
+    });
     let stands_in = trial("bus-redis/a_bus_inside_may_stand_in_loudly".to_owned(), ON_REDIS, stands_in);
-    heals.chain(refusals).chain([stands_in]).chain(outages::trials()).collect()
+    heals.chain(refusals).chain([no_brokers, stands_in]).chain(outages::trials()).collect()
 }
 
 /// A trial, or the reason why it cannot be made here.

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use sre_space_stage::{ENDS, PATIENCE, Stage, text};
 
-use crate::{Engines, ON_POSTGRES, ON_REDIS, account, on, trial};
+use crate::{Engines, ON_KAFKA, ON_POSTGRES, ON_REDIS, account, on, trial};
 
 /// How long a server that is paused does not answer.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -25,11 +25,18 @@ enum Outage {
 pub fn trials() -> Vec<Trial> {
     let states = ["detected", "matching", "diagnosing", "deciding", "acting", "deploying", "verifying", "learning"];
     let mut trials = Vec::new();
-    for engines in [ON_REDIS, ON_POSTGRES] {
-        for (round, outage) in [Outage::Killed, Outage::Paused].into_iter().cycle().take(20).enumerate() {
-            let state = states[(round / 2 + 1) % states.len()];
-            let name = format!("{}/outage/{outage:?}-{}-{state}", engines.name(), round / 2).to_lowercase();
-            let is_long = round >= 4;
+    // The broker that can be had here keeps everything in memory: it is paused, not killed.
+    let outages = [
+        (ON_REDIS, &[Outage::Killed, Outage::Paused][..]),
+        (ON_KAFKA, &[Outage::Paused]),
+        (ON_POSTGRES, &[Outage::Killed, Outage::Paused]),
+    ];
+    for (engines, outages) in outages {
+        for (round, outage) in outages.iter().copied().cycle().take(10 * outages.len()).enumerate() {
+            let round = round / outages.len();
+            let state = states[(round + 1) % states.len()];
+            let name = format!("{}/outage/{outage:?}-{}-{state}", engines.name(), round).to_lowercase();
+            let is_long = round >= 2;
             let play = trial(name, engines, move || outlasts(engines, outage, state));
             trials.push(if is_long { play.with_ignored_flag(true) } else { play });
         }

@@ -10,7 +10,7 @@ use thiserror::Error;
 pub struct Match {
     /// The lesson.
     pub lesson: Lesson,
-    /// Cosine similarity, -1..=1.
+    /// How near, at most 1: the mean of shared words and of the cosine of the vectors, each 1 for the same text.
     pub score: f64,
 }
 

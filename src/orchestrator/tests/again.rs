@@ -90,6 +90,22 @@ async fn confirmed_under(fates: &[Fate]) -> (Vec<State>, Option<Effect>) {
 }
 
 #[tokio::test]
+async fn an_opening_whose_answer_was_lost_is_not_opened_twice() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut context = context(&dir).await;
+    let fates = Mutex::new(VecDeque::from([Fate::Unheard]));
+    context.parts.store = Arc::new(Fated { inner: Arc::clone(&context.parts.store), fates });
+    let signal = confirmed(&context).signal;
+    let context = Arc::new(context);
+    let mut orchestrator = Orchestrator::resume(Arc::clone(&context)).await.expect("an empty journal");
+    orchestrator.open(signal.clone()).await.expect_err("no answer");
+    assert!(orchestrator.incidents.is_empty());
+    orchestrator.look_again().await.expect("looked");
+    assert!(orchestrator.is_claimed(&signal.service, &signal.operation), "it was opened after all");
+    assert_eq!(context.parts.store.unfinished().await.expect("read").len(), 1);
+}
+
+#[tokio::test]
 async fn a_step_is_journaled_once_however_often_the_journal_is_away() {
     use Fate::{Lost, Unheard};
     let once = (vec![State::Detected, State::Matching], Some(Effect::OpenTicket));

@@ -2,6 +2,7 @@
 //! and started again. One that is not installed is [`Missing`], with the name a skipped test reports.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod kafka;
 mod postgres;
 mod redis;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+pub use self::kafka::Kafka;
 pub use self::postgres::Postgres;
 pub use self::redis::Redis;
 

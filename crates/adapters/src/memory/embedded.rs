@@ -1,5 +1,6 @@
-//! The embedded memory: lessons in the SQL database, vectors scanned exactly in memory.
+//! The embedded memory: lessons in the SQL database, found in memory by fingerprint, by words and by vectors.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -7,13 +8,36 @@ use sre_space_domain::ids::Digest;
 use sre_space_domain::knowledge::{Lesson, Signature};
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
 
-use super::embed::{self, cosine};
+use super::embed::{self, embed};
+use super::index::Index;
 use crate::database::Database;
+
+/// All lessons, oldest first, and the ways to them.
+struct Lessons {
+    all: Vec<Lesson>,
+    by_fingerprint: HashMap<Digest, Vec<usize>>,
+    index: Index,
+}
+
+impl Default for Lessons {
+    fn default() -> Self {
+        Self { all: Vec::new(), by_fingerprint: HashMap::new(), index: Index::new(embed::DIMENSION) }
+    }
+}
+
+impl Lessons {
+    fn add(&mut self, lesson: Lesson) {
+        let text = words(&lesson.signature);
+        self.index.add(&text, &embed(&text));
+        self.by_fingerprint.entry(lesson.signature.fingerprint()).or_default().push(self.all.len());
+        self.all.push(lesson);
+    }
+}
 
 /// Lessons of one database.
 pub struct EmbeddedMemory {
     database: Arc<Database>,
-    lessons: RwLock<Vec<(Lesson, Vec<f32>)>>,
+    lessons: RwLock<Lessons>,
 }
 
 impl EmbeddedMemory {
@@ -23,7 +47,10 @@ impl EmbeddedMemory {
             .fetch_all(database.readers())
             .await
             .map_err(backend)?;
-        let lessons = rows.into_iter().map(|(embedder, lesson)| read(&embedder, &lesson)).collect::<Result<_, _>>()?;
+        let mut lessons = Lessons::default();
+        for (embedder, lesson) in rows {
+            lessons.add(read(&embedder, &lesson)?);
+        }
         Ok(Self { database, lessons: RwLock::new(lessons) })
     }
 }
@@ -32,16 +59,14 @@ fn backend(error: impl std::error::Error + Send + Sync + 'static) -> MemoryError
     MemoryError::Backend(Box::new(error))
 }
 
-fn read(embedder: &str, stored: &str) -> Result<(Lesson, Vec<f32>), MemoryError> {
+fn read(embedder: &str, stored: &str) -> Result<Lesson, MemoryError> {
     if embedder != embed::NAME {
         let ours = embed::NAME;
         return Err(MemoryError::Corrupt(format!(
             "embedded by {embedder}, this is {ours}: export and import the memory"
         )));
     }
-    let lesson: Lesson = serde_json::from_str(stored).map_err(|error| MemoryError::Corrupt(error.to_string()))?;
-    let vector = embed::embed(&words(&lesson.signature));
-    Ok((lesson, vector))
+    serde_json::from_str(stored).map_err(|error| MemoryError::Corrupt(error.to_string()))
 }
 
 /// What a lesson is found by: the words of its signature, ours and the owners' names.
@@ -54,17 +79,15 @@ fn words(signature: &Signature) -> String {
 impl Recollection for EmbeddedMemory {
     async fn lookup(&self, fingerprint: &Digest) -> Result<Vec<Lesson>, MemoryError> {
         let lessons = self.lessons.read().unwrap_or_else(PoisonError::into_inner);
-        let hits = lessons.iter().rev().filter(|(lesson, _)| lesson.signature.fingerprint() == *fingerprint);
-        Ok(hits.map(|(lesson, _)| lesson.clone()).collect())
+        let found = lessons.by_fingerprint.get(fingerprint).map(Vec::as_slice).unwrap_or_default();
+        Ok(found.iter().rev().map(|at| lessons.all[*at].clone()).collect())
     }
 
     async fn nearest(&self, text: &str, k: usize) -> Result<Vec<Match>, MemoryError> {
-        let asked = embed::embed(text);
         let lessons = self.lessons.read().unwrap_or_else(PoisonError::into_inner);
-        let mut scored: Vec<(f64, &Lesson)> =
-            lessons.iter().map(|(lesson, vector)| (cosine(&asked, vector), lesson)).collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        Ok(scored.into_iter().take(k).map(|(score, lesson)| Match { lesson: lesson.clone(), score }).collect())
+        let exact = |at: usize| embed(&words(&lessons.all[at].signature));
+        let found = lessons.index.nearest((text, &embed(text)), k, exact);
+        Ok(found.into_iter().map(|(at, score)| Match { lesson: lessons.all[at].clone(), score }).collect())
     }
 }
 
@@ -78,8 +101,7 @@ impl Memory for EmbeddedMemory {
         let written = insert.execute(&mut *transaction).await.map_err(backend)?;
         transaction.commit().await.map_err(backend)?;
         if written.rows_affected() > 0 {
-            let vector = embed::embed(&words(&lesson.signature));
-            self.lessons.write().unwrap_or_else(PoisonError::into_inner).push((lesson.clone(), vector));
+            self.lessons.write().unwrap_or_else(PoisonError::into_inner).add(lesson.clone());
         }
         Ok(())
     }

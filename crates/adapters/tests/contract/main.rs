@@ -3,6 +3,7 @@
 
 mod embedded;
 mod forge;
+mod kafka;
 mod postgres;
 mod redis;
 mod shared;
@@ -17,6 +18,7 @@ fn main() {
         .into_iter()
         .chain(forge::trials())
         .chain(redis::trials())
+        .chain(kafka::trials())
         .chain(postgres::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();

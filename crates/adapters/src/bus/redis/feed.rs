@@ -16,6 +16,7 @@ use sre_space_ports::bus::{BusError, Delivery, Feed, Message};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use super::super::MOST_BYTES;
 use super::{Scripts, Terms, lost};
 
 /// How long one look waits for something new.
@@ -138,6 +139,9 @@ impl Reader {
 
 fn message(entry: &mut StreamId) -> Option<Message> {
     let Some(Value::BulkString(body)) = entry.map.remove("body") else { return None };
+    if body.len() > MOST_BYTES {
+        return None;
+    }
     Some(Message {
         key: entry.get("key")?,
         source: entry.get("source")?,

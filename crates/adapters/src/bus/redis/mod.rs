@@ -17,6 +17,7 @@ use sre_space_domain::ids::Digest;
 use sre_space_ports::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
 
 use self::feed::{Reader, RedisFeed};
+use super::MOST_BYTES;
 
 /// How long an answer of the server is waited for.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -94,6 +95,9 @@ fn lost(error: RedisError) -> BusError {
 impl Bus for RedisBus {
     async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError> {
         let Message { key, source, received_ms, body } = &message;
+        if body.len() > MOST_BYTES {
+            return Err(BusError::TooLarge(body.len()));
+        }
         let mark = Digest::of([key.as_bytes(), source.as_bytes(), &received_ms.to_be_bytes(), body.as_ref()]);
         let mut publish = self.scripts.publish.prepare_invoke();
         // The braces keep both keys on one node of a cluster.

@@ -1,0 +1,206 @@
+//! The bus on Kafka: contract.md's topics, one consumer group a group.
+//!
+//! Publishing waits for the brokers' word. While they are away the client library holds what was accepted, within its bound, and
+//! goes on trying; beyond the bound publishing is refused. Offsets are committed after processing, so that a consumer that
+//! dies is followed by one that reads again what was not acknowledged. A message that was delivered five times in vain goes to
+//! `TOPIC.dead`: how often the first message of a partition was delivered is kept in a file, since brokers do not count.
+
+mod feed;
+mod tally;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use sre_space_ports::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use self::feed::KafkaFeed;
+use super::MOST_BYTES;
+
+/// How long a publisher waits for the brokers' word; what takes longer is held by the client.
+const PROMPT: Duration = Duration::from_secs(1);
+/// How long an answer to a question is waited for.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Partitions of a topic that is made here.
+const PARTITIONS: i32 = 4;
+
+/// Header with the name of the ingest token.
+const SOURCE: &str = "source";
+
+/// How the brokers are used.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// `HOST:PORT,HOST:PORT`.
+    pub brokers: String,
+    /// `security.protocol` and `sasl.*`, by librdkafka's names.
+    pub security: HashMap<String, String>,
+    /// Most messages that are held while the brokers are away.
+    pub held_messages: usize,
+    /// Most bytes of them.
+    pub held_bytes: usize,
+    /// Folder of the files that count deliveries.
+    pub folder: PathBuf,
+}
+
+impl Terms {
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "sre-space");
+        self.security.iter().for_each(|(name, value)| {
+            config.set(name, value);
+        });
+        config
+    }
+}
+
+/// Hears of trouble from the client library.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Option<String>>>);
+
+impl Ear {
+    fn hear(&self, trouble: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Ear {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.hear(Some(reason.to_owned()));
+        }
+    }
+}
+
+/// The bus on one Kafka cluster.
+pub struct KafkaBus {
+    producer: FutureProducer<Ear>,
+    ear: Ear,
+    terms: Terms,
+}
+
+impl KafkaBus {
+    /// Connects to the brokers, makes the topics that are missing, and fails if nobody answers.
+    pub async fn connect(terms: Terms) -> Result<Self, BusError> {
+        let ear = Ear::default();
+        let mut config = terms.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("message.max.bytes", MOST_BYTES.to_string())
+            .set("queue.buffering.max.messages", terms.held_messages.to_string())
+            .set("queue.buffering.max.kbytes", (terms.held_bytes / 1024).to_string());
+        let producer = FutureProducer::from_config_and_context(&config, ear.clone()).map_err(lost)?;
+        let this = Self { producer, ear, terms };
+        this.ask().await?;
+        this.make_topics().await?;
+        Ok(this)
+    }
+
+    /// What the cluster is, as far as a client is told.
+    pub async fn version(&self) -> Result<String, BusError> {
+        self.ask().await.map(|brokers| format!("{brokers} broker(s)"))
+    }
+
+    /// How many brokers answer for the cluster.
+    async fn ask(&self) -> Result<usize, BusError> {
+        let producer = self.producer.clone();
+        let asked = spawn_blocking(move || producer.client().fetch_metadata(None, ANSWER)).await;
+        let metadata = asked.map_err(|error| BusError::Unreachable(Box::new(error)))?.map_err(lost)?;
+        Ok(metadata.brokers().len())
+    }
+
+    async fn make_topics(&self) -> Result<(), BusError> {
+        let admin: AdminClient<_> = self.terms.client().create().map_err(lost)?;
+        let names: Vec<(String, i32)> = Topic::ALL
+            .iter()
+            .flat_map(|topic| [(topic.name().to_owned(), PARTITIONS), (dead(topic.name()), 1)])
+            .collect();
+        let topics: Vec<NewTopic<'_>> = names
+            .iter()
+            // -1: as many copies as the brokers make by default.
+            .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(-1)))
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        // Where topics are made by others they are there already, or the first message says that they are not.
+        match admin.create_topics(&topics, &options).await {
+            Ok(made) => made.into_iter().filter_map(Result::err).for_each(|(topic, error)| {
+                if error != RDKafkaErrorCode::TopicAlreadyExists {
+                    tracing::warn!(topic, %error, "the topic was not made");
+                }
+            }),
+            Err(error) => tracing::warn!(%error, "no topic was made"),
+        }
+        Ok(())
+    }
+}
+
+fn dead(topic: &str) -> String {
+    format!("{topic}.dead")
+}
+
+fn lost(error: KafkaError) -> BusError {
+    BusError::Unreachable(Box::new(error))
+}
+
+fn refused(error: KafkaError, topic: Topic, bytes: usize) -> BusError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => BusError::Full(topic.name()),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => BusError::TooLarge(bytes),
+        Some(_) | None => lost(error),
+    }
+}
+
+#[async_trait]
+impl Bus for KafkaBus {
+    async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError> {
+        let Message { key, source, received_ms, body } = &message;
+        let source = Header { key: SOURCE, value: Some(source) };
+        let headers = OwnedHeaders::new().insert(source);
+        let record = FutureRecord { key: Some(key).filter(|key| !key.is_empty()), ..FutureRecord::to(topic.name()) };
+        let record = record.payload(body.as_ref()).timestamp(*received_ms).headers(headers);
+        let sent = self.producer.send_result(record).map_err(|(error, _)| refused(error, topic, body.len()))?;
+        match timeout(PROMPT, sent).await {
+            Ok(Ok(Ok(_))) => {
+                self.ear.hear(None);
+                Ok(())
+            }
+            Ok(Ok(Err((error, _)))) => Err(refused(error, topic, body.len())),
+            Ok(Err(_)) => Err(BusError::Closed),
+            // The client has it, and goes on trying.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn health(&self) -> Result<(), BusError> {
+        match self.status().trouble {
+            Some(trouble) => Err(BusError::Unreachable(trouble.into())),
+            None => self.ask().await.map(|_| ()),
+        }
+    }
+
+    fn status(&self) -> BusStatus {
+        let held = usize::try_from(self.producer.in_flight_count()).unwrap_or_default();
+        let trouble = self.ear.trouble();
+        BusStatus { backend: "kafka", held, trouble: trouble.map(|why| format!("{held} messages are held: {why}")) }
+    }
+
+    async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError> {
+        let feed = KafkaFeed::join(&self.terms, topic.name(), group, self.producer.clone()).await?;
+        Ok(Box::new(feed))
+    }
+}
