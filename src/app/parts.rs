@@ -16,6 +16,7 @@ use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
+use sre_space_adapters::upstream::{Upstream, UpstreamStatus};
 use sre_space_ports::bus::{Bus, BusError};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
@@ -55,6 +56,8 @@ pub struct Parts {
     pub policy: Arc<dyn Policy>,
     /// Probes.
     pub prober: Arc<dyn Prober>,
+    /// Everybody else's servers that are called, each with its breaker.
+    pub upstreams: Vec<Arc<Upstream>>,
 }
 
 impl Parts {
@@ -62,6 +65,7 @@ impl Parts {
     pub async fn open(settings: &Settings) -> Result<Self> {
         std::fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("cannot create the data directory {}", settings.data_dir.display()))?;
+        sre_space_tls::install();
         let database = database(settings).await?;
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
         let memory = Arc::new(EmbeddedMemory::open(database).await?);
@@ -76,7 +80,13 @@ impl Parts {
             memory,
             policy: Arc::new(policies(settings.policy_dir.as_deref())?),
             prober: Arc::new(HttpProber::new()?),
+            upstreams: Vec::new(),
         })
+    }
+
+    /// What is known of every upstream.
+    pub fn breakers(&self) -> Vec<UpstreamStatus> {
+        self.upstreams.iter().map(|upstream| upstream.status()).collect()
     }
 }
 

@@ -41,7 +41,7 @@ impl Client {
         let settings = given.settings()?;
         let base = server.server.clone().or_else(|| set("SRE_SPACE_SERVER"));
         let base = base.unwrap_or_else(|| format!("http://{}", settings.http));
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), token: settings.token, http: reqwest::Client::new() })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), token: settings.token, http: sre_space_tls::client() })
     }
 
     /// Reads a route.

@@ -38,7 +38,7 @@ struct Faults {
 impl Marketplace {
     /// The marketplace whose web server has this base URL.
     pub fn at(web: String) -> Self {
-        Self { web, client: reqwest::Client::new() }
+        Self { web, client: sre_space_tls::client() }
     }
 
     /// Waits until it answers, mends what an earlier story left, and waits until Scout has watched it serve quotes for a

@@ -35,7 +35,7 @@ pub enum Database {
 
 impl Reader<'_> {
     pub(super) fn bus(&mut self) -> Bus {
-        match self.one_of("SRE_SPACE_BUS", &["local", "redis"]).as_str() {
+        match self.one_of("SRE_SPACE_BUS", &["local", "redis", "kafka"]).as_str() {
             "redis" => Bus::Redis { url: self.url("REDIS_URL", &["redis", "rediss"]) },
             "kafka" => Bus::Kafka { brokers: self.text("KAFKA_BROKERS"), security: self.kafka_security() },
             _ => Bus::Local,

@@ -51,7 +51,7 @@ keys! {
     "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
     "SRE_SPACE_FORGE", "local", "local", "the forge";
     "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
-    "SRE_SPACE_BUS", "local or redis", "local", "the bus";
+    "SRE_SPACE_BUS", "local, redis or kafka", "local", "the bus";
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
     "KAFKA_BROKERS", "HOST:PORT, comma separated", "127.0.0.1:9092", "the Kafka brokers of the bus";

@@ -41,9 +41,3 @@ fn an_ingest_token_is_never_shown() {
     let Mistakes(mistakes) = read(&[("SRE_SPACE_INGEST_TOKENS", "s3cret")]).expect_err("no name");
     assert_eq!(mistakes[0].value, "***");
 }
-
-#[test]
-fn a_bus_that_cannot_be_had_is_refused_and_not_replaced() {
-    let Mistakes(mistakes) = read(&[("SRE_SPACE_BUS", "kafka")]).expect_err("no such bus yet");
-    assert_eq!(mistakes[0].wanted, "local or redis");
-}

@@ -70,6 +70,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Result<Response, Problem> {
     let mut page = Page(String::new());
     ingest(&mut page, &status["ingest"]);
     services(&mut page, &graph);
+    breakers(&mut page, &status["breakers"]);
     let mut states: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();
     for record in &records {
         *states.entry(json!(record.incident.state).as_str().unwrap_or_default().to_owned()).or_default() += 1.0;
@@ -101,6 +102,15 @@ fn ingest(page: &mut Page, counts: &Value) {
     let latency = [("0.5", "latency_p50_us"), ("0.99", "latency_p99_us")]
         .map(|(quantile, name)| (labels(&[("quantile", quantile)]), count(name) / 1e6));
     page.metric("ingest_latency_seconds", "gauge", "From a body in hand to the bus having it.", latency.into());
+}
+
+fn breakers(page: &mut Page, upstreams: &Value) {
+    let row = |upstream: &Value| {
+        let is_open = upstream["state"].as_str()? != "closed";
+        Some((labels(&[("upstream", upstream["name"].as_str()?)]), f64::from(u8::from(is_open))))
+    };
+    let rows = upstreams.as_array().into_iter().flatten().filter_map(row).collect();
+    page.metric("breaker_open", "gauge", "1 while an upstream is left alone, or only tried.", rows);
 }
 
 fn services(page: &mut Page, graph: &Value) {

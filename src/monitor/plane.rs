@@ -24,7 +24,7 @@ pub struct DemoPlane {
 impl DemoPlane {
     /// The plane whose web server has this base URL.
     pub fn new(web: String) -> Self {
-        Self { web, client: reqwest::Client::new(), last: Mutex::default() }
+        Self { web, client: sre_space_tls::client(), last: Mutex::default() }
     }
 
     /// Asks the marketplace to break.

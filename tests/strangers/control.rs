@@ -47,7 +47,7 @@ impl Control {
         let control = Self {
             endpoints: Endpoints { grpc, http },
             api,
-            client: reqwest::Client::new(),
+            client: sre_space_tls::client(),
             dir: dir.to_owned(),
             child,
         };

@@ -58,7 +58,7 @@ async fn counts() {
         node(Protocol::HttpProtobuf),
         node(Protocol::HttpJson),
     ];
-    let http = reqwest::Client::new();
+    let http = sre_space_tls::client();
     for app in &apps {
         app.listening().await;
         for request in 0..REQUESTS {

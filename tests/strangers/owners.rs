@@ -83,7 +83,7 @@ impl Owners {
         let base = format!("http://127.0.0.1:{}/shop/items", self.port);
         let mut asking = tokio::task::JoinSet::new();
         asking.spawn(async move {
-            let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+            let http = sre_space_tls::http().pool_max_idle_per_host(0).build().expect("a client");
             let mut tick = tokio::time::interval(Duration::from_millis(40));
             for n in 0_u64.. {
                 tick.tick().await;

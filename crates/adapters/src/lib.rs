@@ -7,3 +7,4 @@ pub mod memory;
 pub mod policy;
 pub mod probe;
 pub mod store;
+pub mod upstream;

@@ -19,7 +19,7 @@ pub struct HttpProber {
 impl HttpProber {
     /// A prober with its own connections.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).build()?;
+        let client = sre_space_tls::http().redirect(Policy::none()).timeout(PATIENCE).build()?;
         Ok(Self { client })
     }
 

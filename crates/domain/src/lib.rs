@@ -4,6 +4,7 @@
 //! Start with [`incident`]: it is the state machine every other word serves.
 
 pub mod beta;
+pub mod breaker;
 pub mod catalogue;
 pub mod detect;
 pub mod diagnosis;

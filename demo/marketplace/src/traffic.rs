@@ -39,7 +39,7 @@ pub fn run(platform: &Platform) -> Result<()> {
 }
 
 async fn ask(platform: &Platform) -> Result<()> {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
+    let client = sre_space_tls::http().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
     let web = platform.url("marketplace-web");
     await_opening(&client, &web).await;
     let counts = Arc::new(Counts::default());

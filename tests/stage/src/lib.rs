@@ -116,7 +116,7 @@ impl Stage {
         let control = serve(&setup.control, dir.path(), &platform, ports, &env);
         let plane = start_plane(setup.binary, dir.path());
         let api = format!("http://127.0.0.1:{api}");
-        let http = reqwest::Client::new();
+        let http = sre_space_tls::client();
         let binary = setup.binary;
         let stage = Self { dir, platform, binary, http, api, ports, env, control, plane, _room: room };
         stage.baseline().await;

@@ -50,7 +50,7 @@ struct Breaker {
 impl Provider {
     /// The provider at a base URL.
     pub fn new(settings: Settings, url: String) -> Result<Self> {
-        let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(settings.timeout);
+        let client = sre_space_tls::http().pool_max_idle_per_host(0).timeout(settings.timeout);
         Ok(Self { settings, url, client: client.build()?, breaker: Mutex::default() })
     }
 
