@@ -114,7 +114,7 @@ async fn bus(settings: &Settings) -> Result<Arc<dyn Bus>> {
         config::Bus::Local => return Ok(Arc::new(LocalBus::new(BUS_CAPACITY))),
         config::Bus::Redis { url } => (redis_bus(url).await.map(in_front_of), Server::redis(url)),
         config::Bus::Kafka { brokers, security } => {
-            let bus = kafka_bus(brokers, security, &settings.data_dir).await;
+            let bus = KafkaBus::connect(kafka_terms(brokers, security, &settings.data_dir)).await;
             (bus.map(|bus| Arc::new(bus) as Arc<dyn Bus>), Server::kafka(brokers))
         }
     };
@@ -159,15 +159,14 @@ async fn redis_bus(url: &str) -> Result<RedisBus, BusError> {
     RedisBus::connect(url, terms).await
 }
 
-async fn kafka_bus(brokers: &str, security: &BTreeMap<String, String>, folder: &Path) -> Result<KafkaBus, BusError> {
-    let terms = kafka::Terms {
+fn kafka_terms(brokers: &str, security: &BTreeMap<String, String>, folder: &Path) -> kafka::Terms {
+    kafka::Terms {
         brokers: brokers.to_owned(),
         security: security.clone().into_iter().collect(),
         held_messages: BUS_HELD_MESSAGES,
         held_bytes: BUS_HELD_BYTES,
         folder: folder.to_owned(),
-    };
-    KafkaBus::connect(terms).await
+    }
 }
 
 /// What the server of the bus says of itself, or what is wrong with it and which setting to look at.
@@ -175,12 +174,11 @@ pub async fn look_at_bus(settings: &Settings) -> Result<String, String> {
     let (asked, Server { what, setting }) = match &settings.bus {
         config::Bus::Local => return Ok("inside the process".to_owned()),
         config::Bus::Redis { url } => {
-            let asked = async { redis_bus(url).await?.version().await };
-            (asked.await, Server::redis(url))
+            (RedisBus::look(url).await, Server::redis(url))
         }
         config::Bus::Kafka { brokers, security } => {
-            let asked = async { kafka_bus(brokers, security, &settings.data_dir).await?.version().await };
-            (asked.await, Server::kafka(brokers))
+            let terms = kafka_terms(brokers, security, &settings.data_dir);
+            (KafkaBus::look(terms).await, Server::kafka(brokers))
         }
     };
     match asked {

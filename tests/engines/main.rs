@@ -120,8 +120,9 @@ fn trials() -> Vec<Trial> {
     let no_brokers = trial("bus-kafka/a_server_that_is_not_there_is_named".to_owned(), ON_KAFKA, || {
         refuses(ON_KAFKA, "KAFKA_BROKERS")
     });
+    let fed = trial("bus-kafka/another_program_may_write_to_the_topic".to_owned(), ON_KAFKA, fed_by_another);
     let stands_in = trial("bus-redis/a_bus_inside_may_stand_in_loudly".to_owned(), ON_REDIS, stands_in);
-    heals.chain(refusals).chain([no_brokers, stands_in]).chain(outages::trials()).collect()
+    heals.chain(refusals).chain([no_brokers, stands_in, fed]).chain(outages::trials()).collect()
 }
 
 /// A trial, or the reason why it cannot be made here.
@@ -169,6 +170,25 @@ async fn refuses(engines: Engines, setting: &'static str) {
     let ended = serve.env("SRE_SPACE_OTLP_HTTP_ADDR", "off").output().expect("it runs");
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(!ended.status.success() && told.contains(setting), "{}: {told}", ended.status);
+}
+
+/// Spans that somebody else's program wrote to the topic are all seen, and what fails in them is an incident.
+async fn fed_by_another() {
+    let (service, requests) = ("warehouse", 60);
+    let servers = ON_KAFKA.start();
+    let stage = Stage::set(on(&servers)).await;
+    let mut producer = held(servers.kafka.as_ref().expect("a broker")).producer(service, requests);
+    let told = tokio::task::spawn_blocking(move || producer.output()).await.expect("it ends").expect("it runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    stage
+        .until("an incident of a service that only Kafka told of", PATIENCE, async || {
+            let graph = stage.get("/api/v1/services").await?;
+            let node = graph["nodes"].as_array()?.iter().find(|node| node["service"] == service)?.clone();
+            let incidents = stage.get("/api/v1/incidents").await?;
+            let is_open = incidents.as_array()?.iter().any(|incident| incident["service"] == service);
+            (node["requests"] == requests && is_open).then_some(())
+        })
+        .await;
 }
 
 /// With leave to, a bus inside the process stands in, and the state says so.

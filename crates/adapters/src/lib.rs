@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod database;
 pub mod forge;
+pub mod guard;
 pub mod memory;
 pub mod policy;
 pub mod probe;

@@ -3,6 +3,7 @@
 //! Every adapter of a port passes that port's contract (feature `contract`); agents are tested against the doubles
 //! (feature `doubles`).
 
+pub mod around;
 pub mod bus;
 pub mod forge;
 pub mod memory;

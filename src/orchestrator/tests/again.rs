@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use async_trait::async_trait;
-use sre_space_domain::journal::Entry;
-use sre_space_domain::knowledge::{RemedyKey, TrackRecord};
-use sre_space_ports::store::{Filter, Record, Store, StoreError, Write};
+use sre_space_ports::around::{Around, Wrapped};
+use sre_space_ports::store::{Store, StoreError};
 
 use super::*;
 
@@ -18,49 +16,30 @@ enum Fate {
     Unheard,
 }
 
-/// A store with bad days ahead.
-struct Fated {
-    inner: Arc<dyn Store>,
-    fates: Mutex<VecDeque<Fate>>,
-}
+/// Bad days ahead, one for each call.
+#[derive(Clone, Default)]
+struct Fates(Arc<Mutex<VecDeque<Fate>>>);
 
-fn away() -> StoreError {
-    StoreError::Backend("the connection is gone".into())
-}
-
-#[async_trait]
-impl Store for Fated {
-    async fn commit(&self, write: Write) -> Result<Vec<Entry>, StoreError> {
-        let fate = self.fates.lock().expect("fates").pop_front();
+impl Around<StoreError> for Fates {
+    async fn around<T: Send>(&self, work: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        let away = || StoreError::Backend("the connection is gone".into());
+        let fate = self.0.lock().expect("fates").pop_front();
         match fate {
             Some(Fate::Lost) => Err(away()),
-            Some(Fate::Unheard) => self.inner.commit(write).await.and_then(|_| Err(away())),
-            None => self.inner.commit(write).await,
+            Some(Fate::Unheard) => work.await.and_then(|_| Err(away())),
+            None => work.await,
         }
     }
+}
 
-    async fn incident(&self, id: &IncidentId) -> Result<Option<Record>, StoreError> {
-        self.inner.incident(id).await
+impl Fates {
+    /// Has them ahead, and answers the store they come over.
+    fn over(&self, inner: &Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Wrapped::new(Arc::clone(inner), self.clone()))
     }
 
-    async fn unfinished(&self) -> Result<Vec<Record>, StoreError> {
-        self.inner.unfinished().await
-    }
-
-    async fn incidents(&self, filter: Filter) -> Result<Vec<Record>, StoreError> {
-        self.inner.incidents(filter).await
-    }
-
-    async fn journal(&self, after: u64, limit: u32, incident: Option<&IncidentId>) -> Result<Vec<Entry>, StoreError> {
-        self.inner.journal(after, limit, incident).await
-    }
-
-    async fn newest(&self) -> Result<u64, StoreError> {
-        self.inner.newest().await
-    }
-
-    async fn track_record(&self, key: &RemedyKey) -> Result<TrackRecord, StoreError> {
-        self.inner.track_record(key).await
+    fn come(&self, fates: &[Fate]) {
+        self.0.lock().expect("fates").extend(fates);
     }
 }
 
@@ -68,15 +47,15 @@ impl Store for Fated {
 async fn confirmed_under(fates: &[Fate]) -> (Vec<State>, Option<Effect>) {
     let dir = tempfile::tempdir().expect("a folder");
     let mut context = context(&dir).await;
-    let fated = Arc::new(Fated { inner: Arc::clone(&context.parts.store), fates: Mutex::default() });
-    context.parts.store = fated.clone();
+    let ahead = Fates::default();
+    context.parts.store = ahead.over(&context.parts.store);
     let signal = confirmed(&context).signal;
     let context = Arc::new(context);
     let mut orchestrator = Orchestrator::resume(Arc::clone(&context)).await.expect("an empty journal");
     orchestrator.open(signal.clone()).await.expect("opened");
     orchestrator.under_way.clear();
     let id = orchestrator.incidents.keys().next().expect("an incident").clone();
-    fated.fates.lock().expect("fates").extend(fates);
+    ahead.come(fates);
     let mut done = orchestrator.answered(id.clone(), Event::Confirmed(signal)).await;
     while done.is_err() {
         let (id, event) = orchestrator.under_way.next().await.expect("it comes again");
@@ -93,11 +72,12 @@ async fn confirmed_under(fates: &[Fate]) -> (Vec<State>, Option<Effect>) {
 async fn an_opening_whose_answer_was_lost_is_not_opened_twice() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut context = context(&dir).await;
-    let fates = Mutex::new(VecDeque::from([Fate::Unheard]));
-    context.parts.store = Arc::new(Fated { inner: Arc::clone(&context.parts.store), fates });
+    let ahead = Fates::default();
+    context.parts.store = ahead.over(&context.parts.store);
     let signal = confirmed(&context).signal;
     let context = Arc::new(context);
     let mut orchestrator = Orchestrator::resume(Arc::clone(&context)).await.expect("an empty journal");
+    ahead.come(&[Fate::Unheard]);
     orchestrator.open(signal.clone()).await.expect_err("no answer");
     assert!(orchestrator.incidents.is_empty());
     orchestrator.look_again().await.expect("looked");

@@ -86,6 +86,12 @@ impl ClientContext for Ear {
     }
 }
 
+/// What a cluster says of itself.
+struct Answer {
+    brokers: usize,
+    topics: Vec<String>,
+}
+
 /// The bus on one Kafka cluster.
 pub struct KafkaBus {
     producer: FutureProducer<Ear>,
@@ -96,6 +102,13 @@ pub struct KafkaBus {
 impl KafkaBus {
     /// Connects to the brokers, makes the topics that are missing, and fails if nobody answers.
     pub async fn connect(terms: Terms) -> Result<Self, BusError> {
+        let this = Self::client(terms)?;
+        this.ask().await?;
+        this.make_topics().await?;
+        Ok(this)
+    }
+
+    fn client(terms: Terms) -> Result<Self, BusError> {
         let ear = Ear::default();
         let mut config = terms.client();
         config
@@ -105,23 +118,26 @@ impl KafkaBus {
             .set("queue.buffering.max.messages", terms.held_messages.to_string())
             .set("queue.buffering.max.kbytes", (terms.held_bytes / 1024).to_string());
         let producer = FutureProducer::from_config_and_context(&config, ear.clone()).map_err(lost)?;
-        let this = Self { producer, ear, terms };
-        this.ask().await?;
-        this.make_topics().await?;
-        Ok(this)
+        Ok(Self { producer, ear, terms })
     }
 
-    /// What the cluster is, as far as a client is told.
-    pub async fn version(&self) -> Result<String, BusError> {
-        self.ask().await.map(|brokers| format!("{brokers} broker(s)"))
+    /// What a cluster is, as far as a client is told, asked without making anything there.
+    pub async fn look(terms: Terms) -> Result<String, BusError> {
+        let Answer { brokers, topics } = Self::client(terms)?.ask().await?;
+        let missing: Vec<&str> =
+            Topic::ALL.into_iter().map(Topic::name).filter(|name| !topics.iter().any(|topic| topic == name)).collect();
+        Ok(match missing.as_slice() {
+            [] => format!("{brokers} broker(s), all topics are there"),
+            missing => format!("{brokers} broker(s); to be made at the start, or by hand: {}", missing.join(", ")),
+        })
     }
 
-    /// How many brokers answer for the cluster.
-    async fn ask(&self) -> Result<usize, BusError> {
+    async fn ask(&self) -> Result<Answer, BusError> {
         let producer = self.producer.clone();
         let asked = spawn_blocking(move || producer.client().fetch_metadata(None, ANSWER)).await;
         let metadata = asked.map_err(|error| BusError::Unreachable(Box::new(error)))?.map_err(lost)?;
-        Ok(metadata.brokers().len())
+        let topics = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
+        Ok(Answer { brokers: metadata.brokers().len(), topics })
     }
 
     async fn make_topics(&self) -> Result<(), BusError> {

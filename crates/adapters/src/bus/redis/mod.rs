@@ -6,6 +6,7 @@
 //! delivered five times in vain goes to the topic's dead letters, `TOPIC.dead`.
 
 mod feed;
+mod look;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,12 +69,10 @@ impl RedisBus {
         Ok(Self { client, publisher, scripts: Arc::new(Scripts::new()), terms })
     }
 
-    /// Version of the server, as it tells it.
-    pub async fn version(&self) -> Result<String, BusError> {
-        let info: String =
-            redis::cmd("INFO").arg("server").query_async(&mut self.publisher.clone()).await.map_err(lost)?;
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
-        Ok(version.unwrap_or("unknown").trim().to_owned())
+    /// What the server of a URL says of itself, and of streams that are full because a group does not read any more.
+    pub async fn look(url: &str) -> Result<String, BusError> {
+        let client = Client::open(url).map_err(lost)?;
+        look::at(&mut manager(&client, ANSWER).await.map_err(lost)?).await
     }
 }
 
