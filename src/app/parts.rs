@@ -173,9 +173,7 @@ fn kafka_terms(brokers: &str, security: &BTreeMap<String, String>, folder: &Path
 pub async fn look_at_bus(settings: &Settings) -> Result<String, String> {
     let (asked, Server { what, setting }) = match &settings.bus {
         config::Bus::Local => return Ok("inside the process".to_owned()),
-        config::Bus::Redis { url } => {
-            (RedisBus::look(url).await, Server::redis(url))
-        }
+        config::Bus::Redis { url } => (RedisBus::look(url).await, Server::redis(url)),
         config::Bus::Kafka { brokers, security } => {
             let terms = kafka_terms(brokers, security, &settings.data_dir);
             (KafkaBus::look(terms).await, Server::kafka(brokers))

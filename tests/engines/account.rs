@@ -15,8 +15,9 @@ use sre_space_stage::{PATIENCE, Stage};
 
 use crate::Servers;
 
-/// Every server of the play.
-pub async fn of_all(stage: &Stage, servers: &Servers) {
+/// Every server of the play, once nothing new comes.
+pub async fn of_all(stage: &mut Stage, servers: &Servers) {
+    stage.end_traffic();
     if let Some(url) = servers.url("REDIS_URL") {
         of_redis(stage, url).await;
     }
@@ -41,9 +42,7 @@ async fn of_redis(stage: &Stage, url: &str) {
                 added += in_stream;
                 (in_stream == read).then_some(())?;
             }
-            // Requests come in all the time: the two books are compared when none did in between.
-            let later = stage.get("/status").await?;
-            (taken(&later)? == taken(&status)? && added == taken(&status)?).then_some(())
+            (added == taken(&status)?).then_some(())
         })
         .await;
     let told: StreamRangeReply = redis.xrange_all("sre.incidents").await.expect("the incidents");
@@ -60,40 +59,43 @@ async fn of_redis(stage: &Stage, url: &str) {
     }
 }
 
-/// Every request that was taken in is a message, and the group's offsets are at the end of every partition.
+/// Every request that was taken in is a message, and the group has committed them all. Messages are counted by reading them:
+/// where a partition ends, this broker tells too early after a batch of several.
 async fn of_kafka(stage: &Stage, brokers: &str) {
     stage
         .until("partitions that are read to their end", PATIENCE, async || {
-            let status = stage.get("/status").await?;
-            let (brokers, answer) = (brokers.to_owned(), Duration::from_secs(5));
+            let taken = taken(&stage.get("/status").await?)?;
+            let brokers = brokers.to_owned();
             let asked = tokio::task::spawn_blocking(move || {
-                let topics = ["otlp_spans", "otlp_metrics", "otlp_logs"];
-                topics.map(|topic| offsets(&brokers, topic, answer).expect("the brokers answer"))
+                ["otlp_spans", "otlp_metrics", "otlp_logs"]
+                    .map(|topic| book(&brokers, topic).expect("the brokers answer"))
             });
-            let (ends, committed): (Vec<i64>, Vec<i64>) = asked.await.ok()?.into_iter().unzip();
-            let later = stage.get("/status").await?;
-            let is_quiet = taken(&later)? == taken(&status)?;
-            (is_quiet && ends == committed && u64::try_from(ends.iter().sum::<i64>()) == Ok(taken(&status)?))
-                .then_some(())
+            let (messages, committed): (Vec<u64>, Vec<u64>) = asked.await.ok()?.into_iter().unzip();
+            (messages == committed && messages.iter().sum::<u64>() == taken).then_some(())
         })
         .await;
 }
 
-/// The ends of a topic's partitions added up, and the group's positions in them.
-fn offsets(brokers: &str, topic: &str, answer: Duration) -> KafkaResult<(i64, i64)> {
+/// Messages of a topic, and how many of them its group has committed.
+fn book(brokers: &str, topic: &str) -> KafkaResult<(u64, u64)> {
+    let (answer, silence) = (Duration::from_secs(5), Duration::from_secs(1));
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", format!("sre-space.scout.{topic}"));
-    let asking: BaseConsumer = config.create()?;
-    let metadata = asking.fetch_metadata(Some(topic), answer)?;
-    let mut asked = TopicPartitionList::new();
-    let mut ends = 0;
+    let reading: BaseConsumer = config.create()?;
+    let metadata = reading.fetch_metadata(Some(topic), answer)?;
+    let mut partitions = TopicPartitionList::new();
     for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        asked.add_partition(topic, partition.id());
-        ends += asking.fetch_watermarks(topic, partition.id(), answer)?.1;
+        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
     }
-    let committed = asking.committed_offsets(asked, answer)?;
-    let position = |offset: Offset| if let Offset::Offset(at) = offset { at } else { 0 };
-    Ok((ends, committed.elements().iter().map(|found| position(found.offset())).sum()))
+    let committed = reading.committed_offsets(partitions.clone(), answer)?;
+    let position = |offset: Offset| if let Offset::Offset(at) = offset { at.unsigned_abs() } else { 0 };
+    reading.assign(&partitions)?;
+    let mut messages = 0;
+    while let Some(message) = reading.poll(silence) {
+        message?;
+        messages += 1;
+    }
+    Ok((messages, committed.elements().iter().map(|found| position(found.offset())).sum()))
 }
 
 /// Requests that were taken in.

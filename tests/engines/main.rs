@@ -148,13 +148,13 @@ fn on(servers: &Servers) -> Setup {
 
 async fn heals(engines: Engines, fault: &'static str) {
     let servers = Arc::new(engines.start());
-    let stage = Stage::set(on(&servers)).await;
+    let mut stage = Stage::set(on(&servers)).await;
     stage.inject(fault).await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
     assert_eq!(text(&incident, "/recovery/verdict"), "RECOVERED");
     stage.proven().await;
-    account::of_all(&stage, &servers).await;
+    account::of_all(&mut stage, &servers).await;
 }
 
 /// `serve` with the server stopped beforehand: it says which setting, and ends.

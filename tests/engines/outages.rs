@@ -44,7 +44,7 @@ pub fn trials() -> Vec<Trial> {
 
 async fn outlasts(engines: Engines, outage: Outage, state: &'static str) {
     let servers = Arc::new(engines.start());
-    let stage = Stage::set(on(&servers)).await;
+    let mut stage = Stage::set(on(&servers)).await;
     stage.inject("500").await;
     stage.reached(state, PATIENCE).await;
     match outage {
@@ -68,5 +68,5 @@ async fn outlasts(engines: Engines, outage: Outage, state: &'static str) {
     assert_eq!(pulls.iter().filter(ours).count(), 1, "one pull request: {pulls:#?}");
     assert_eq!(stage.references("refs/heads/sre-space/*").len(), 1, "one branch");
     assert_eq!(activity["issues"].as_array().map_or(0, Vec::len), 1, "one ticket");
-    account::of_all(&stage, &servers).await;
+    account::of_all(&mut stage, &servers).await;
 }

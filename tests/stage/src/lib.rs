@@ -302,6 +302,12 @@ impl Stage {
         (sum("sent"), sum("failed") + sum("slow"))
     }
 
+    /// Ends the user plane in its own time: from then on nothing is exported any more.
+    pub fn end_traffic(&mut self) {
+        drop(self.plane.stdin.take());
+        self.plane.wait().expect("the user plane is ours");
+    }
+
     /// Kills the process of one role of the user plane for good.
     pub fn kill_role(&self, role: &str) {
         let (role, dir) = (format!(" user-plane {role} "), self.dir.path().to_string_lossy().into_owned());

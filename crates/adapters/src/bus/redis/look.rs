@@ -18,7 +18,8 @@ const DEEDS: [&[&str]; 4] = [
 /// Asks it.
 pub(super) async fn at(redis: &mut ConnectionManager) -> Result<String, BusError> {
     let info: String = redis::cmd("INFO").arg("server").query_async(redis).await.map_err(lost)?;
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of unknown version").trim();
+    let version =
+        info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of unknown version").trim();
     let rights = rights(redis).await.map_err(lost)?;
     let mut told = format!("Redis {version}, {rights}");
     for topic in Topic::ALL {
