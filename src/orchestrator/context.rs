@@ -11,7 +11,7 @@ use sre_space_domain::incident::Rules;
 use sre_space_domain::signal::Signal;
 use sre_space_ports::bus::{Message, Topic};
 use tokio::sync::Notify;
-use tokio::time::Interval;
+use tokio::time::{Instant, Interval};
 use tracing::warn;
 use ulid::Ulid;
 
@@ -52,6 +52,29 @@ impl Default for Patience {
     }
 }
 
+/// Time in which what happens is heard of: while the bus is away the clock stands still, since silence says nothing then.
+pub struct Listening {
+    left: Duration,
+    seen: Instant,
+}
+
+impl Listening {
+    /// So long.
+    pub fn lasting(length: Duration) -> Self {
+        Self { left: length, seen: Instant::now() }
+    }
+
+    /// Whether it is over; looked at often, or an outage is not noticed.
+    pub fn is_over(&mut self, context: &Context) -> bool {
+        let passed = self.seen.elapsed();
+        self.seen += passed;
+        if !context.is_deaf() {
+            self.left = self.left.saturating_sub(passed);
+        }
+        self.left.is_zero()
+    }
+}
+
 /// Everything an effect may use.
 pub struct Context {
     /// The backends.
@@ -84,6 +107,11 @@ impl Context {
     /// A fresh incident id.
     pub fn new_id(&self) -> IncidentId {
         IncidentId::new(Ulid::generate())
+    }
+
+    /// Whether what happens is not heard of at present.
+    pub fn is_deaf(&self) -> bool {
+        self.parts.bus.status().is_away()
     }
 
     /// The next look at the forge: in its own time, or at once when somebody says that it changed.

@@ -7,9 +7,10 @@ use sre_space_domain::evidence::Evidence;
 use sre_space_domain::incident::{Event, Incident};
 use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::rca::{Current, Gap};
-use tokio::time::{Instant, interval};
+use tokio::time::interval;
 
 use super::Context;
+use super::context::Listening;
 use super::effects::{Fallible, allowed, outlasted};
 use super::verify::Calm;
 
@@ -51,21 +52,21 @@ async fn look<Answer>(
     incident: &Incident,
     answer: impl Fn(&Reading) -> Result<Answer, Gap>,
 ) -> Look<Answer> {
-    let mut deadline = Instant::now() + context.patience.evidence;
+    let mut waiting = Listening::lasting(context.patience.evidence);
     let mut look = interval(context.patience.look * 2);
     let mut calm = Calm::begins();
     loop {
         look.tick().await;
-        if context.parts.bus.status().is_away() {
-            // What is not heard is neither evidence nor calm.
-            (deadline, calm) = (Instant::now() + context.patience.evidence, Calm::begins());
+        if context.is_deaf() {
+            // What is not heard is neither evidence nor calm, and what is missing now may come for a while.
+            (waiting, calm) = (Listening::lasting(context.patience.evidence), Calm::begins());
             continue;
         }
         let reading = read(context, incident).await;
         match answer(&reading) {
             Ok(answer) => return Look::Enough(answer, Box::new(reading)),
             Err(_) if calm.passed(context, incident) => return Look::Passed,
-            Err(gap) if gap.is_early() && Instant::now() < deadline => {}
+            Err(gap) if gap.is_early() && !waiting.is_over(context) => {}
             Err(gap) => return Look::Lacking(gap),
         }
     }

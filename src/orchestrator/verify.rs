@@ -9,6 +9,7 @@ use sre_space_ports::store::Filter;
 use tokio::time::{Duration, Instant, interval};
 
 use super::Context;
+use super::context::Listening;
 use super::effects::{Fallible, allowed, outlasted};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -38,7 +39,7 @@ async fn probed_bad(context: &Context, probe: &Probe) -> bool {
 /// Probes while the suspicion is young: a bad probe is an independent source. Scout confirms; this only drops.
 pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event {
     let probe = allowed(context).await.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
-    let deadline = Instant::now() + context.patience.confirmation;
+    let mut waiting = Listening::lasting(context.patience.confirmation);
     let mut look = interval(context.patience.probe);
     let mut rested = Instant::now();
     let mut calm = Calm::begins();
@@ -51,7 +52,7 @@ pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event
             // What is slow is asked the less: probing must not be what keeps it down.
             rested = Instant::now() + began.elapsed() * REST;
         }
-        if calm.passed(context, incident) || Instant::now() > deadline {
+        if calm.passed(context, incident) || waiting.is_over(context) {
             return Event::Faded;
         }
     }
@@ -74,7 +75,7 @@ impl Calm {
     }
 
     fn lasts(&mut self, context: &Context, is_well: bool) -> bool {
-        if !is_well {
+        if !is_well || context.is_deaf() {
             self.0 = Instant::now();
         }
         self.0.elapsed() >= context.patience.calm
@@ -166,14 +167,14 @@ async fn deployed(context: &Context, incident: &Incident) -> Fallible<Deployed> 
 /// Waits for the first span of the merged revision.
 pub async fn await_deploy(context: &Context, incident: &Incident) -> Fallible<Event> {
     let Deployed { service, revision, rules, .. } = deployed(context, incident).await?;
-    let deadline = Instant::now() + Duration::from_secs(rules.timeout_s);
+    let mut waiting = Listening::lasting(Duration::from_secs(rules.timeout_s));
     let mut look = interval(context.patience.look);
     loop {
         context.look(&mut look).await;
         if context.scout().revision_seen(&service, &revision).is_some() {
             return Ok(Event::Deployed);
         }
-        if Instant::now() > deadline {
+        if waiting.is_over(context) {
             let waited = rules.timeout_s;
             return Ok(Event::NotDeployed(format!("no span of the merged revision within {waited} s")));
         }
@@ -187,7 +188,12 @@ pub async fn recheck(context: &Context, incident: &Incident) -> Fallible<Event> 
     let mut look = interval(context.patience.look);
     let mut last_probe = Instant::now();
     loop {
+        let looked = context.now_ms();
         look.tick().await;
+        if context.is_deaf() {
+            watch.timeout_ms = watch.timeout_ms.saturating_add(context.now_ms() - looked);
+            continue;
+        }
         if let Some(recovery) = { context.scout().recheck(&watch, context.now_ms()) } {
             return Ok(Event::Judged(recovery));
         }
@@ -250,14 +256,10 @@ pub fn is_affected(incident: &Incident, suspect: &Suspect) -> bool {
 /// Watches whether the recovery holds for the owners' provisional time.
 pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
     let Deployed { service, provisional, .. } = deployed(context, incident).await?;
-    let mut deadline = Instant::now() + provisional;
+    let mut waiting = Listening::lasting(provisional);
     let mut look = interval(context.patience.look);
-    while Instant::now() < deadline {
+    while !waiting.is_over(context) {
         look.tick().await;
-        if context.parts.bus.status().is_away() {
-            // A relapse would not be heard of.
-            deadline = Instant::now() + provisional;
-        }
         let now_ms = context.now_ms();
         let again = { context.scout().suspects() }
             .into_iter()

@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::ledger::Ledger;
 use super::tally::Tally;
 use super::{ANSWER, Ear, SOURCE, Terms, dead, lost};
 
@@ -49,6 +50,7 @@ pub(super) struct KafkaFeed {
     last_receipt: u64,
     is_away: bool,
     tally: Tally,
+    ledger: Arc<Ledger>,
     /// Taken from the client and not yet handed out: kept over a cancelled [`Feed::next`].
     taken: Option<(i32, i64, Message)>,
 }
@@ -59,7 +61,7 @@ impl KafkaFeed {
         terms: &Terms,
         topic: &'static str,
         group: &str,
-        producer: FutureProducer<Ear>,
+        (producer, ledger): (FutureProducer<Ear>, Arc<Ledger>),
     ) -> Result<Self, BusError> {
         let id = format!("sre-space.{group}.{topic}");
         let tally = Tally::new(&terms.folder, &id);
@@ -80,6 +82,7 @@ impl KafkaFeed {
             joining.subscribe(&[topic])
         });
         joined.await.map_err(|error| BusError::Unreachable(Box::new(error)))?.map_err(lost)?;
+        ledger.joined(topic, group);
         Ok(Self {
             consumer,
             producer,
@@ -91,6 +94,7 @@ impl KafkaFeed {
             is_away: false,
             taken: None,
             tally,
+            ledger,
         })
     }
 
@@ -193,6 +197,7 @@ impl Feed for KafkaFeed {
             let Some((partition, offset, message)) = self.take().await else { continue };
             let lives = self.lives(partition, offset, &message);
             self.taken = None;
+            self.ledger.read(&self.group, partition, offset);
             if lives {
                 let progress = self.partitions.entry(partition).or_default();
                 progress.open.insert(offset);
@@ -209,5 +214,11 @@ impl Feed for KafkaFeed {
             self.pass(partition, offset);
         }
         Ok(())
+    }
+}
+
+impl Drop for KafkaFeed {
+    fn drop(&mut self) {
+        self.ledger.left(self.topic, &self.group);
     }
 }

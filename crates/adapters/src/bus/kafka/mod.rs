@@ -6,6 +6,7 @@
 //! `TOPIC.dead`: how often the first message of a partition was delivered is kept in a file, since brokers do not count.
 
 mod feed;
+mod ledger;
 mod tally;
 
 use std::collections::HashMap;
@@ -14,17 +15,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 use sre_space_ports::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use self::feed::KafkaFeed;
+use self::ledger::Ledger;
 use super::MOST_BYTES;
 
 /// How long a publisher waits for the brokers' word; what takes longer is held by the client.
@@ -97,6 +102,18 @@ pub struct KafkaBus {
     producer: FutureProducer<Ear>,
     ear: Ear,
     terms: Terms,
+    ledger: Arc<Ledger>,
+    /// Messages that the client holds, on to [`Bus::tend`], which waits for the brokers' word.
+    late: mpsc::UnboundedSender<Sent>,
+    held: Mutex<Option<mpsc::UnboundedReceiver<Sent>>>,
+}
+
+/// A message that the client has.
+struct Sent {
+    number: u64,
+    topic: Topic,
+    bytes: usize,
+    word: DeliveryFuture,
 }
 
 impl KafkaBus {
@@ -118,7 +135,8 @@ impl KafkaBus {
             .set("queue.buffering.max.messages", terms.held_messages.to_string())
             .set("queue.buffering.max.kbytes", (terms.held_bytes / 1024).to_string());
         let producer = FutureProducer::from_config_and_context(&config, ear.clone()).map_err(lost)?;
-        Ok(Self { producer, ear, terms })
+        let (late, held) = mpsc::unbounded_channel();
+        Ok(Self { producer, ear, terms, ledger: Arc::default(), late, held: Mutex::new(Some(held)) })
     }
 
     /// What a cluster is, as far as a client is told, asked without making anything there.
@@ -138,6 +156,21 @@ impl KafkaBus {
         let metadata = asked.map_err(|error| BusError::Unreachable(Box::new(error)))?.map_err(lost)?;
         let topics = metadata.topics().iter().map(|topic| topic.name().to_owned()).collect();
         Ok(Answer { brokers: metadata.brokers().len(), topics })
+    }
+
+    /// Waits for the brokers' word on a message, and keeps the books.
+    async fn settled(&self, sent: &mut Sent) -> Result<(), BusError> {
+        let word = (&mut sent.word).await;
+        let place = word.as_ref().ok().and_then(|word| word.as_ref().ok()).map(|done| (done.partition, done.offset));
+        self.ledger.confirmed(sent.number, sent.topic.name(), place);
+        match word {
+            Ok(Ok(_)) => {
+                self.ear.hear(None);
+                Ok(())
+            }
+            Ok(Err((error, _))) => Err(refused(error, sent.topic, sent.bytes)),
+            Err(_) => Err(BusError::Closed),
+        }
     }
 
     async fn make_topics(&self) -> Result<(), BusError> {
@@ -189,16 +222,31 @@ impl Bus for KafkaBus {
         let headers = OwnedHeaders::new().insert(source);
         let record = FutureRecord { key: Some(key).filter(|key| !key.is_empty()), ..FutureRecord::to(topic.name()) };
         let record = record.payload(body.as_ref()).timestamp(*received_ms).headers(headers);
-        let sent = self.producer.send_result(record).map_err(|(error, _)| refused(error, topic, body.len()))?;
-        match timeout(PROMPT, sent).await {
-            Ok(Ok(Ok(_))) => {
-                self.ear.hear(None);
-                Ok(())
-            }
-            Ok(Ok(Err((error, _)))) => Err(refused(error, topic, body.len())),
-            Ok(Err(_)) => Err(BusError::Closed),
+        let word = self.producer.send_result(record).map_err(|(error, _)| refused(error, topic, body.len()))?;
+        let mut sent = Sent { number: self.ledger.sent(), topic, bytes: body.len(), word };
+        match timeout(PROMPT, self.settled(&mut sent)).await {
+            Ok(settled) => settled,
             // The client has it, and goes on trying.
-            Err(_) => Ok(()),
+            Err(_) => self.late.send(sent).map_err(|_| BusError::Closed),
+        }
+    }
+
+    async fn tend(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut held) = held else { return std::future::pending().await };
+        let mut waiting = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(mut sent) = held.recv() => waiting.push(async move {
+                    let settled = self.settled(&mut sent).await;
+                    (sent.topic, settled)
+                }),
+                Some((topic, settled)) = waiting.next() => {
+                    if let Err(error) = settled {
+                        tracing::warn!(topic = topic.name(), %error, "a held message is lost");
+                    }
+                }
+            }
         }
     }
 
@@ -210,13 +258,15 @@ impl Bus for KafkaBus {
     }
 
     fn status(&self) -> BusStatus {
-        let held = usize::try_from(self.producer.in_flight_count()).unwrap_or_default();
-        let trouble = self.ear.trouble();
-        BusStatus { backend: "kafka", held, trouble: trouble.map(|why| format!("{held} messages are held: {why}")) }
+        let (held, late) = self.ledger.on_their_way();
+        let late = late.map(|age| format!("{held} messages are on their way, the oldest for {} s", age.as_secs()));
+        let trouble = self.ear.trouble().map(|why| format!("{held} messages are held: {why}"));
+        BusStatus { backend: "kafka", held, trouble: trouble.or(late) }
     }
 
     async fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Feed>, BusError> {
-        let feed = KafkaFeed::join(&self.terms, topic.name(), group, self.producer.clone()).await?;
+        let (producer, ledger) = (self.producer.clone(), Arc::clone(&self.ledger));
+        let feed = KafkaFeed::join(&self.terms, topic.name(), group, (producer, ledger)).await?;
         Ok(Box::new(feed))
     }
 }
