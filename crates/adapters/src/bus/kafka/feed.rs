@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
+use super::recent::Recent;
 use super::tally::Tally;
 use super::{ANSWER, Ear, SOURCE, Terms, dead, lost};
 
@@ -37,6 +38,7 @@ struct Progress {
     next: i64,
     /// Up to here each acknowledgement is committed at once.
     careful_until: i64,
+    recent: Recent,
 }
 
 /// The feed.
@@ -200,6 +202,10 @@ impl Feed for KafkaFeed {
             self.ledger.read(&self.group, partition, offset);
             if lives {
                 let progress = self.partitions.entry(partition).or_default();
+                if progress.recent.is_repeated(&message, offset) {
+                    self.pass(partition, offset);
+                    continue;
+                }
                 progress.open.insert(offset);
                 progress.next = progress.next.max(offset + 1);
                 self.last_receipt += 1;

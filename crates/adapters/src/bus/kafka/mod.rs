@@ -7,6 +7,7 @@
 
 mod feed;
 mod ledger;
+mod recent;
 mod tally;
 
 use std::collections::HashMap;
@@ -129,7 +130,9 @@ impl KafkaBus {
         let ear = Ear::default();
         let mut config = terms.client();
         config
-            .set("enable.idempotence", "true")
+            // Feeds take once what comes twice, whoever sent it again; in order, since no message overtakes one that is tried again.
+            .set("acks", "all")
+            .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", "5")
             .set("message.max.bytes", MOST_BYTES.to_string())
             .set("queue.buffering.max.messages", terms.held_messages.to_string())
