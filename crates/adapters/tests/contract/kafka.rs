@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,14 +14,20 @@ use sre_space_peers::{Kafka, Peer};
 use sre_space_ports::bus::{Bus, BusError, Message, Topic};
 use sre_space_ports::contract::bus;
 
+use crate::outages;
 use crate::run;
 use crate::shared::Running;
 
 async fn connected(broker: &Kafka, folder: &Path) -> KafkaBus {
+    holding(bus::CAPACITY, broker, folder).await
+}
+
+/// A bus that holds at most so many messages.
+async fn holding(messages: usize, broker: &Kafka, folder: &Path) -> KafkaBus {
     let terms = Terms {
         brokers: broker.brokers(),
         security: HashMap::new(),
-        held_messages: bus::CAPACITY,
+        held_messages: messages,
         held_bytes: 1 << 20,
         folder: folder.to_owned(),
     };
@@ -56,6 +63,9 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("bus/kafka/a_stalled_broker_is_held_for_and_then_refused", || {
             alone(|broker| Box::pin(stalls(broker)))
         }),
+        Trial::test("bus/kafka/outages_lose_nothing_and_double_nothing", || {
+            alone(|broker| Box::pin(outages_of(broker)))
+        }),
         Trial::test("bus/kafka/five_deliveries_in_vain_are_enough", || alone(|broker| Box::pin(set_aside(broker)))),
     ]
 }
@@ -83,6 +93,15 @@ async fn stalls(broker: Kafka) {
     for number in 1..=held {
         assert_eq!(feed.next().await.expect("a delivery").message, message(number));
     }
+}
+
+async fn outages_of(broker: Kafka) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let bus = holding(usize::from(outages::MESSAGES), &broker, dir.path()).await;
+    let broker = Mutex::new(broker);
+    // Each message waits for a second while nobody answers.
+    let fate = outages::Fate { killed: 80, started: 83, paused: 230, resumed: 238 };
+    outages::play(&bus, fate, |what| what(&mut *broker.lock().expect("nobody panics with it"))).await;
 }
 
 async fn set_aside(broker: Kafka) {

@@ -4,6 +4,7 @@
 mod embedded;
 mod forge;
 mod kafka;
+mod outages;
 mod postgres;
 mod redis;
 mod shared;

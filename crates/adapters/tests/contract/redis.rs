@@ -9,10 +9,11 @@ use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
 use sre_space_adapters::bus::buffered::Buffered;
 use sre_space_adapters::bus::redis::{RedisBus, Terms};
-use sre_space_peers::{Peer, Redis};
-use sre_space_ports::bus::{Bus, BusError, Feed, Message, Topic};
+use sre_space_peers::Redis;
+use sre_space_ports::bus::{Bus, Message, Topic};
 use sre_space_ports::contract::bus;
 
+use crate::outages;
 use crate::run;
 use crate::shared::{Running, Shared, held, on, promises, trial};
 
@@ -50,7 +51,7 @@ pub fn trials() -> Vec<Trial> {
         promised.into_iter().chain(own(server)).collect()
     });
     let outages = on("bus/redis/outages", (Redis::find(), Redis::start), |server| {
-        vec![trial("bus/redis/outages_lose_nothing_and_double_nothing", &server, |server| run(outages(server)))]
+        vec![trial("bus/redis/outages_lose_nothing_and_double_nothing", &server, |server| run(outages_of(server)))]
     });
     redis.into_iter().chain(outages).collect()
 }
@@ -150,54 +151,15 @@ async fn cancelled(url: String) {
 }
 
 /// The server is killed and started again, and paused, while messages are published and read all the time.
-async fn outages(server: Shared<Redis>) {
+async fn outages_of(server: Shared<Redis>) {
     let url = held(&server).url();
-    let terms = Terms { capacity: 1_000, ..terms("a") };
+    let terms = Terms { capacity: usize::from(outages::MESSAGES), ..terms("a") };
     let bus = RedisBus::connect(&url, terms).await.expect("connected");
-    let bus = Arc::new(Buffered::new(Arc::new(bus), 1 << 20));
-    let mut feed = bus.subscribe(Topic::Spans, "scout").await.expect("subscribed");
-    let publishing = async {
-        let mut tick = tokio::time::interval(Duration::from_millis(20));
-        for number in 0..400_u16 {
-            tick.tick().await;
-            let message = Message { body: Bytes::copy_from_slice(&number.to_be_bytes()), ..message(0) };
-            bus.publish(Topic::Spans, message).await.expect("taken or held");
-            match number {
-                80 => held(&server).kill(),
-                150 => held(&server).start_again(),
-                230 => held(&server).pause(),
-                330 => held(&server).resume(),
-                _ => {}
-            }
-        }
-    };
-    let tending = async {
-        tokio::select! {
-            () = bus.tend() => Vec::new(),
-            read = read_all(feed.as_mut(), 400) => read,
-        }
-    };
-    let (read, ()) = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(tending, publishing) })
-        .await
-        .expect("everything arrives");
-    assert_eq!(read, (0..400).collect::<Vec<_>>());
-    assert_eq!(bus.status().trouble, None);
+    let bus = Buffered::new(Arc::new(bus), 1 << 20);
+    let fate = outages::Fate { killed: 80, started: 150, paused: 230, resumed: 330 };
+    outages::play(&bus, fate, |what| what(&mut *held(&server))).await;
     let pending: redis::Value = command(&url, redis::cmd("XPENDING").arg("otlp_spans").arg("scout")).await;
     assert!(format!("{pending:?}").contains("int(0)"), "{pending:?}");
-}
-
-/// So many numbers, each acknowledged, as well as the server can be told.
-async fn read_all(feed: &mut dyn Feed, count: usize) -> Vec<u16> {
-    let mut read = Vec::new();
-    while read.len() < count {
-        let delivery = feed.next().await.expect("a delivery");
-        read.push(u16::from_be_bytes([delivery.message.body[0], delivery.message.body[1]]));
-        match feed.acknowledge(delivery.receipt).await {
-            Ok(()) | Err(BusError::Unreachable(_)) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    read
 }
 
 async fn length(url: &str, stream: &str) -> usize {
