@@ -53,6 +53,13 @@ impl Extractor for Headers<'_> {
     }
 }
 
+/// A client that opens a connection a call. One that is built before the process has a TLS provider panics.
+pub fn client() -> reqwest::ClientBuilder {
+    // The error says that there is one already.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(0)
+}
+
 struct Outgoing(Option<reqwest::RequestBuilder>);
 
 impl Injector for Outgoing {

@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::http::client;
 use crate::lifeline;
 use crate::platform::Platform;
 
@@ -39,7 +40,7 @@ pub fn run(platform: &Platform) -> Result<()> {
 }
 
 async fn ask(platform: &Platform) -> Result<()> {
-    let client = sre_space_tls::http().pool_max_idle_per_host(0).timeout(PATIENCE).build()?;
+    let client = client().timeout(PATIENCE).build()?;
     let web = platform.url("marketplace-web");
     await_opening(&client, &web).await;
     let counts = Arc::new(Counts::default());

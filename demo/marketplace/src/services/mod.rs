@@ -79,7 +79,7 @@ pub fn serve(service: impl Future<Output = Result<Service>>) -> Result<()> {
 
 /// A client that opens a connection a call: a callee that is redeployed never leaves a stale one behind.
 pub fn client() -> Result<reqwest::Client> {
-    Ok(sre_space_tls::http().pool_max_idle_per_host(0).build()?)
+    Ok(http::client().build()?)
 }
 
 /// Opens the marketplace's database, migrated to the release's state.

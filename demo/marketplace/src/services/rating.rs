@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde::{Deserialize, Deserializer};
 
 use super::rating_provider::Rating;
-use crate::http::{Failure, call};
+use crate::http::{Failure, call, client};
 
 /// Failures in a row that open the breaker, and how long it stays open before one request tries again.
 const MOST_FAILURES: u32 = 5;
@@ -50,7 +50,7 @@ struct Breaker {
 impl Provider {
     /// The provider at a base URL.
     pub fn new(settings: Settings, url: String) -> Result<Self> {
-        let client = sre_space_tls::http().pool_max_idle_per_host(0).timeout(settings.timeout);
+        let client = client().timeout(settings.timeout);
         Ok(Self { settings, url, client: client.build()?, breaker: Mutex::default() })
     }
 
