@@ -3,6 +3,7 @@
 
 mod embedded;
 mod forge;
+mod github;
 mod kafka;
 mod postgres;
 mod redis;
@@ -17,6 +18,7 @@ fn main() {
     let trials = embedded::trials()
         .into_iter()
         .chain(forge::trials())
+        .chain(github::trials())
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())

@@ -21,7 +21,6 @@ pub(super) struct Commit {
     pub sha: Sha,
     pub message: String,
     pub author: Author,
-    pub committer: Author,
     pub tree: Named,
     pub parents: Vec<Named>,
 }
