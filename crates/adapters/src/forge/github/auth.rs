@@ -30,7 +30,7 @@ pub enum Credentials {
 
 /// A private key that cannot be used; what it holds is not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum BadKey {
+pub(super) enum BadKey {
     /// Not a PEM block of an RSA private key.
     #[error("the private key is no PEM block of an RSA private key")]
     NotPem,
@@ -65,9 +65,4 @@ fn key_pair(pem: &str) -> Result<RsaKeyPair, BadKey> {
     }
     let der = block("PRIVATE KEY").ok_or(BadKey::NotPem)?;
     RsaKeyPair::from_pkcs8(&der).map_err(|_| BadKey::NotRsa)
-}
-
-/// Refuses a key that will not sign.
-pub fn check_key(key: &Secret) -> Result<(), BadKey> {
-    key_pair(key.bare()).map(drop)
 }

@@ -110,7 +110,8 @@ impl Answer {
 
     /// How long it asks to be left alone.
     pub(super) fn limit(&self, now: Timestamp) -> Option<Duration> {
-        limits::wait(self.status, &self.headers, &self.words().to_lowercase(), now)
+        let words = || self.words().to_lowercase();
+        limits::wait(self.status, &self.headers, words, now)
     }
 
     /// A header, when it is text.

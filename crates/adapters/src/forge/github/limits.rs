@@ -13,7 +13,12 @@ const UNNAMED: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How long to leave GitHub alone; `None` when the answer is not about a limit.
-pub(super) fn wait(status: StatusCode, headers: &HeaderMap, body: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn wait(
+    status: StatusCode,
+    headers: &HeaderMap,
+    words: impl FnOnce() -> String,
+    now: Timestamp,
+) -> Option<Duration> {
     let may_be = status == StatusCode::FORBIDDEN || status == StatusCode::TOO_MANY_REQUESTS;
     if !may_be {
         return None;
@@ -23,7 +28,7 @@ pub(super) fn wait(status: StatusCode, headers: &HeaderMap, body: &str, now: Tim
     let is_spent = number("x-ratelimit-remaining") == Some(0);
     let reset = is_spent.then(|| number("x-ratelimit-reset")).flatten();
     let until = reset.map(|at| seconds(at.saturating_sub(now.as_second()).saturating_add(1)));
-    let is_limit = is_spent || status == StatusCode::TOO_MANY_REQUESTS || body.contains("rate limit");
+    let is_limit = is_spent || status == StatusCode::TOO_MANY_REQUESTS || words().contains("rate limit");
     named.or(until).or(is_limit.then_some(UNNAMED)).map(|wait| wait.clamp(Duration::from_secs(1), LONGEST))
 }
 
@@ -68,7 +73,7 @@ mod tests {
     fn a_limit_is_told_from_a_refusal() {
         let now = Timestamp::from_second(1_000).expect("in range");
         let (forbidden, many) = (StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS);
-        let told = |status, pairs: &[_], body| wait(status, &headers(pairs), body, now).map(|wait| wait.as_secs());
+        let told = |status, pairs: &[_], body: &str| wait(status, &headers(pairs), || str::to_lowercase(body), now).map(|wait| wait.as_secs());
         assert_eq!(told(forbidden, &[("retry-after", "7")], ""), Some(7));
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1029")];
         assert_eq!(told(forbidden, &spent, ""), Some(30));

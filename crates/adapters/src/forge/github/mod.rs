@@ -32,7 +32,7 @@ use sre_space_ports::forge::{
     Changes, Checks, CommitRequest, ForgeError, Issue, Issues, Merged, PullRequest, PullRequestDraft, Repository,
 };
 
-pub use self::auth::{BadKey, Credentials, check_key};
+pub use self::auth::Credentials;
 use self::line::Line;
 pub use self::line::Manners;
 pub use self::names::Place;
