@@ -65,9 +65,7 @@ async fn on_github(api_url: &str, repository: &str, credentials: &Credentials) -
     let place = Place::parse(repository).with_context(|| format!("GITHUB_REPOSITORY={repository} is no owner/name"))?;
     let credentials = match credentials {
         Credentials::Token(token) => github::Credentials::Token(Secret::new(token.0.as_str())),
-        Credentials::App { id, key } => {
-            github::Credentials::App { id: id.clone(), key: Secret::new(key.0.as_str()) }
-        }
+        Credentials::App { id, key } => github::Credentials::App { id: id.clone(), key: Secret::new(key.0.as_str()) },
     };
     let upstream = Upstream::new("github");
     let terms = Terms { api_url: api_url.to_owned(), place, credentials, manners: Manners::default() };
@@ -75,7 +73,8 @@ async fn on_github(api_url: &str, repository: &str, credentials: &Credentials) -
         format!("cannot use {repository} at {api_url}: look at GITHUB_API_URL, GITHUB_REPOSITORY and the credentials")
     })?;
     let rights = forge.rights().clone();
-    let merging = rights.merging.as_ref().map_or_else(|why| format!("a person merges: {why}"), |()| "may merge".to_owned());
+    let merging =
+        rights.merging.as_ref().map_or_else(|why| format!("a person merges: {why}"), |()| "may merge".to_owned());
     let about = format!("{repository} on GitHub as {}, {merging}; branch {}", rights.as_whom, forge.deployed());
     let (repository, changes, issues) = (forge.clone(), forge.clone(), forge);
     Ok(Forged { repository, changes, issues, upstream: Some(upstream), about, withheld: rights.merging.err() })

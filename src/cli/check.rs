@@ -89,7 +89,9 @@ async fn database(settings: &Settings) -> Result<String, String> {
 
 async fn repository(settings: &Settings) -> Result<String, String> {
     let (repository, about) = app::repository(settings).await.map_err(|error| format!("{error:#}"))?;
-    let wrong = |error| format!("{about}: {error}: its deployed branch has to carry a .sre-space.yaml, or nothing will be written");
+    let wrong = |error| {
+        format!("{about}: {error}: its deployed branch has to carry a .sre-space.yaml, or nothing will be written")
+    };
     let head = repository.head().await.map_err(wrong)?;
     let rules = repository.file(&head, ".sre-space.yaml").await.map_err(wrong)?;
     let rules = catalogue::parse(&rules).map_err(|error| format!(".sre-space.yaml is refused: {error}"))?;

@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn all_that_github_takes_is_asked_for_at_once() {
-        let Mistakes(mistakes) =
-            read(&[("SRE_SPACE_FORGE", "github"), ("GITHUB_API_URL", "http://example.org")]).expect_err("three mistakes");
+        let Mistakes(mistakes) = read(&[("SRE_SPACE_FORGE", "github"), ("GITHUB_API_URL", "http://example.org")])
+            .expect_err("three mistakes");
         let keys: Vec<&str> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
         assert_eq!(keys, ["GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN"]);
     }

@@ -43,7 +43,8 @@ pub fn push(git: &Repository, branch: &str, path: &str, text: &str) -> Oid {
     edits.upsert(path, git.blob(text.as_bytes()).expect("a blob"), FileMode::Blob);
     let tree = edits.create_updated(git, &tree).and_then(|tree| git.find_tree(tree)).expect("a tree");
     let owner = Signature::new("owner", "owner@example.org", &Time::new(1_700_000_000, 0)).expect("a name");
-    git.commit(Some(&format!("refs/heads/{branch}")), &owner, &owner, "By an owner", &tree, &[&parent]).expect("a commit")
+    git.commit(Some(&format!("refs/heads/{branch}")), &owner, &owner, "By an owner", &tree, &[&parent])
+        .expect("a commit")
 }
 
 /// The squashed commit of a head on `main`, and `main` moved to it; `None` where it does not apply.
@@ -73,7 +74,8 @@ pub fn files(git: &Repository, commit: &Commit<'_>) -> Vec<String> {
     let after = commit.tree().expect("a tree");
     let diff = git.diff_tree_to_tree(before.as_ref(), Some(&after), None).expect("a diff");
     let path = |delta: git2::DiffDelta<'_>| {
-        let file = delta.new_file().path().or_else(|| delta.old_file().path()).map(|path| path.to_string_lossy().into_owned());
+        let file =
+            delta.new_file().path().or_else(|| delta.old_file().path()).map(|path| path.to_string_lossy().into_owned());
         file.unwrap_or_default()
     };
     diff.deltas().map(path).collect()

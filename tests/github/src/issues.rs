@@ -89,7 +89,8 @@ fn list(desk: &Desk, asked: &Asked) -> Reply {
     let issues = state.issues.iter().filter(|issue| since.is_none_or(|since| issue.updated >= since));
     found.extend(issues.map(|issue| (issue.number, issue.labels.clone(), view(issue, element("issue")))));
     found.extend(state.pulls.iter().map(|p| (p.number, p.labels.clone(), as_issue(p, element("issue")))));
-    found.retain(|(_, labels, _)| asked.query("labels").is_none_or(|wanted| labels.iter().any(|label| label == wanted)));
+    found
+        .retain(|(_, labels, _)| asked.query("labels").is_none_or(|wanted| labels.iter().any(|label| label == wanted)));
     found.sort_by_key(|(number, _, _)| *number);
     if asked.query("direction") != Some("asc") {
         found.reverse();

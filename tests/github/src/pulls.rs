@@ -155,7 +155,11 @@ fn merge(desk: &Desk, asked: &Asked, operation: Operation) -> Reply {
     };
     let mut state = desk.state();
     let at = Timestamp::now().as_second();
-    state.pulls.iter_mut().filter(|held| held.number == pull.number).for_each(|held| held.merged = Some((revision, at)));
+    state
+        .pulls
+        .iter_mut()
+        .filter(|held| held.number == pull.number)
+        .for_each(|held| held.merged = Some((revision, at)));
     let (head, revision) = (pull.head.to_string(), revision.to_string());
     state.merges.push(Merge { number: pull.number, head, revision: revision.clone() });
     let told = json!({ "sha": revision, "merged": true, "message": "Pull Request successfully merged" });

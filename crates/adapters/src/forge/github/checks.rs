@@ -37,8 +37,10 @@ pub(super) async fn checks(hub: &Hub, commit: &Sha) -> Result<Checks, Trouble> {
     if !red.is_empty() {
         return Ok(Checks::Failed(red.join("; ")));
     }
-    let green: BTreeSet<&str> = seen.iter().filter(|seen| seen.outcome == Outcome::Green).map(|s| s.name.as_str()).collect();
-    let is_green = is_all && !seen.is_empty() && green.len() == seen.iter().map(|s| &s.name).collect::<BTreeSet<_>>().len();
+    let green: BTreeSet<&str> =
+        seen.iter().filter(|seen| seen.outcome == Outcome::Green).map(|s| s.name.as_str()).collect();
+    let is_green =
+        is_all && !seen.is_empty() && green.len() == seen.iter().map(|s| &s.name).collect::<BTreeSet<_>>().len();
     if !is_green || !required(hub).await?.iter().all(|name| green.contains(name.as_str())) {
         return Ok(Checks::Pending);
     }

@@ -73,7 +73,9 @@ mod tests {
     fn a_limit_is_told_from_a_refusal() {
         let now = Timestamp::from_second(1_000).expect("in range");
         let (forbidden, many) = (StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS);
-        let told = |status, pairs: &[_], body: &str| wait(status, &headers(pairs), || str::to_lowercase(body), now).map(|wait| wait.as_secs());
+        let told = |status, pairs: &[_], body: &str| {
+            wait(status, &headers(pairs), || str::to_lowercase(body), now).map(|wait| wait.as_secs())
+        };
         assert_eq!(told(forbidden, &[("retry-after", "7")], ""), Some(7));
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1029")];
         assert_eq!(told(forbidden, &spent, ""), Some(30));

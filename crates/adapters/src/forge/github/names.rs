@@ -44,9 +44,7 @@ pub(super) fn object(name: &Sha) -> Result<&str, ForgeError> {
 /// One of our branches.
 pub(super) fn our_branch(branch: &str) -> Result<&str, ForgeError> {
     let is_ours = branch.starts_with(OURS) && is_branch(branch);
-    is_ours
-        .then_some(branch)
-        .ok_or_else(|| ForgeError::NotPermitted(format!("branch {branch:?} is not under {OURS}")))
+    is_ours.then_some(branch).ok_or_else(|| ForgeError::NotPermitted(format!("branch {branch:?} is not under {OURS}")))
 }
 
 /// A branch name that needs no escaping in a path.

@@ -146,7 +146,8 @@ impl Objects<'_> {
             let (before, after) = (self.folder(before).await?, self.folder(after).await?);
             for (name, before, after) in differing(&before, &after) {
                 let path = format!("{prefix}{name}");
-                let inside = |entry: &Option<Entry>| entry.as_ref().filter(|entry| is_folder(entry)).map(|e| e.sha.clone());
+                let inside =
+                    |entry: &Option<Entry>| entry.as_ref().filter(|entry| is_folder(entry)).map(|e| e.sha.clone());
                 let (left, right) = (inside(&before), inside(&after));
                 if left.is_some() || right.is_some() {
                     pairs.push((format!("{path}/"), left, right));

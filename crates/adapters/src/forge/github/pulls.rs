@@ -103,7 +103,11 @@ pub(super) async fn merge(hub: &Hub, covers: &Covers, number: u64, judged: &Sha)
 }
 
 /// What became of it: GitHub stamps a merge itself, and a refusal is only understood by looking again.
-async fn after(hub: &Hub, (number, judged): (u64, &Sha), asked: Result<MergeAnswer, Trouble>) -> Result<Merged, Trouble> {
+async fn after(
+    hub: &Hub,
+    (number, judged): (u64, &Sha),
+    asked: Result<MergeAnswer, Trouble>,
+) -> Result<Merged, Trouble> {
     let (pull, _) = ours(hub, number).await?;
     unmoved(judged, &pull)?;
     if let Some(merged) = merged(&pull) {

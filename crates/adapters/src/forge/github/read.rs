@@ -86,9 +86,9 @@ pub(super) async fn log(hub: &Hub, limit: usize) -> Result<Vec<CommitInfo>, Trou
     while let Some(sha) = next.take().filter(|_| line.len() < limit) {
         if !listed.contains_key(&sha) {
             let count = (limit - line.len()).min(PAGE);
-            let page: Vec<Listed> =
-                hub.line.get(&format!("commits?sha={}&per_page={count}", object(&sha)?)).await?;
-            listed.extend(page.into_iter().map(|commit| (commit.sha, commit.parents.into_iter().next().map(|p| p.sha))));
+            let page: Vec<Listed> = hub.line.get(&format!("commits?sha={}&per_page={count}", object(&sha)?)).await?;
+            listed
+                .extend(page.into_iter().map(|commit| (commit.sha, commit.parents.into_iter().next().map(|p| p.sha))));
         }
         next = listed.get(&sha).cloned().flatten();
         line.push(sha);

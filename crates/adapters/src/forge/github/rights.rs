@@ -147,7 +147,11 @@ fn lacking(as_whom: &str, missing: Vec<String>, place: &str) -> Result<(), Conne
 fn more(granted: &BTreeMap<String, String>) -> Vec<String> {
     let needed: BTreeMap<&str, &str> = NEEDED.into_iter().collect();
     let is_more = |name: &str, word: &str| needed.get(name).is_none_or(|wanted| level(word) > level(wanted));
-    granted.iter().filter(|(name, word)| is_more(name, word)).map(|(name, word)| plain(&format!("{name}: {word}"))).collect()
+    granted
+        .iter()
+        .filter(|(name, word)| is_more(name, word))
+        .map(|(name, word)| plain(&format!("{name}: {word}")))
+        .collect()
 }
 
 fn none_of(mut more: Vec<String>) -> Result<(), String> {
@@ -211,7 +215,8 @@ mod tests {
 
     #[test]
     fn exactly_what_is_needed_is_neither_too_little_nor_too_much() {
-        let exact = NEEDED.map(|(name, word)| (name.to_owned(), word.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
+        let exact =
+            NEEDED.map(|(name, word)| (name.to_owned(), word.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
         assert_eq!((enough("it", &exact, "a/b"), none_of(more(&exact))), (Ok(()), Ok(())));
         let mut odd = exact;
         odd.insert("workflows".to_owned(), "write".to_owned());

@@ -22,7 +22,8 @@ pub(super) async fn open(hub: &Hub, incident: &IncidentId, title: &str, body: &s
     if let Some(issue) = find(hub, incident).await? {
         return view(hub, issue).await;
     }
-    let wanted = json!({ "title": title, "body": format!("{body}{}", mark("incident", incident.as_str())), "labels": [LABEL] });
+    let wanted =
+        json!({ "title": title, "body": format!("{body}{}", mark("incident", incident.as_str())), "labels": [LABEL] });
     let opened: wire::Issue = hub.line.write(Method::POST, "issues", wanted).await?;
     view(hub, opened).await
 }

@@ -56,7 +56,8 @@ struct Tally {
 }
 
 async fn all() {
-    let each = CALLS.into_iter().flat_map(|call| (0..TIMES).flat_map(move |time| ways(call, time).map(|way| (call, way))));
+    let each =
+        CALLS.into_iter().flat_map(|call| (0..TIMES).flat_map(move |time| ways(call, time).map(|way| (call, way))));
     let (mut playing, mut tally) = (JoinSet::new(), Tally::default());
     let mut count = |done: Run| {
         tally.runs += 1;
