@@ -89,7 +89,7 @@ fn view(pull: &Pull, sample: Value) -> Value {
 /// A label as pull requests and issues carry it.
 pub fn label(name: &str) -> Value {
     json!({ "id": 1, "node_id": "x", "url": "https://api.github.com/x", "name": name, "color": "ededed",
-            "default": false, "description": null })
+            "default": false, "description": "" })
 }
 
 fn whole(desk: &Desk, pull: &Pull, operation: Operation) -> Value {
