@@ -24,14 +24,14 @@ pub fn trials() -> Vec<Trial> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comes {
     /// Everything, merging included.
-    ToAll,
+    Everything,
     /// A start; merging takes a person, since …
-    ToAPerson(&'static str),
+    APerson(&'static str),
     /// No start, since …
-    ToNothing(&'static str),
+    Nothing(&'static str),
 }
 
-use Comes::{ToAPerson, ToAll, ToNothing};
+use Comes::{APerson, Everything, Nothing};
 
 type Granted = Vec<(&'static str, &'static str)>;
 
@@ -47,22 +47,22 @@ fn without(name: &str) -> Granted {
 fn mixes() -> Vec<(Caller, Comes)> {
     use Caller::{App, Classic, FineGrained};
     vec![
-        (Caller::minimal(), ToAll),
-        (App(with("workflows", "write")), ToAPerson("workflows: write")),
-        (App(with("administration", "write")), ToAPerson("administration: write")),
-        (App(with("secrets", "read")), ToAPerson("secrets: read")),
-        (App(with("checks", "write")), ToAPerson("checks: write")),
-        (App(with("contents", "read")), ToNothing("lacks contents: write")),
-        (App(without("pull_requests")), ToNothing("lacks pull_requests: write")),
-        (App(without("issues")), ToNothing("lacks issues: write")),
-        (App(without("statuses")), ToNothing("lacks statuses: read")),
-        (Classic("repo", true), ToAPerson("every repository of its owner")),
-        (Classic("repo, workflow, admin:org", true), ToAPerson("workflow")),
-        (Classic("gist", true), ToNothing("lacks the scope repo")),
-        (Classic("repo", false), ToNothing("write access")),
-        (FineGrained(MINIMAL.to_vec()), ToAPerson("does not tell")),
-        (FineGrained(without("contents")), ToNothing("contents=write")),
-        (FineGrained(with("issues", "read")), ToNothing("issues=write")),
+        (Caller::minimal(), Everything),
+        (App(with("workflows", "write")), APerson("workflows: write")),
+        (App(with("administration", "write")), APerson("administration: write")),
+        (App(with("secrets", "read")), APerson("secrets: read")),
+        (App(with("checks", "write")), APerson("checks: write")),
+        (App(with("contents", "read")), Nothing("lacks contents: write")),
+        (App(without("pull_requests")), Nothing("lacks pull_requests: write")),
+        (App(without("issues")), Nothing("lacks issues: write")),
+        (App(without("statuses")), Nothing("lacks statuses: read")),
+        (Classic("repo", true), APerson("every repository of its owner")),
+        (Classic("repo, workflow, admin:org", true), APerson("workflow")),
+        (Classic("gist", true), Nothing("lacks the scope repo")),
+        (Classic("repo", false), Nothing("write access")),
+        (FineGrained(MINIMAL.to_vec()), APerson("does not tell")),
+        (FineGrained(without("contents")), Nothing("contents=write")),
+        (FineGrained(with("issues", "read")), Nothing("issues=write")),
     ]
 }
 
@@ -77,9 +77,9 @@ async fn came_to(caller: &Caller) -> (Comes, String) {
     let connected = connect(&github, credentials(caller), Upstream::new("github")).await;
     assert_eq!((github.pull_requests(), github.issues()), (0, (0, 0)), "looking wrote something");
     match connected.map(|forge| forge.rights().merging.clone()) {
-        Ok(Ok(())) => (ToAll, String::new()),
-        Ok(Err(why)) => (ToAPerson(""), why),
-        Err(error) => (ToNothing(""), error.to_string()),
+        Ok(Ok(())) => (Everything, String::new()),
+        Ok(Err(why)) => (APerson(""), why),
+        Err(error) => (Nothing(""), error.to_string()),
     }
 }
 
@@ -87,9 +87,9 @@ async fn table() {
     for (caller, wanted) in mixes() {
         let (came, told) = came_to(&caller).await;
         let (bare, words) = match wanted {
-            ToAll => (ToAll, ""),
-            ToAPerson(words) => (ToAPerson(""), words),
-            ToNothing(words) => (ToNothing(""), words),
+            Everything => (Everything, ""),
+            APerson(words) => (APerson(""), words),
+            Nothing(words) => (Nothing(""), words),
         };
         assert!(came == bare && told.contains(words), "{caller:?} came to {came:?}: {told}");
     }
