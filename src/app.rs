@@ -1,5 +1,6 @@
 //! Builds a server from the settings.
 
+mod forge;
 mod parts;
 
 use std::future::Future;

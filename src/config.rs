@@ -4,6 +4,7 @@
 //! command that owns it.
 
 mod backends;
+mod forge;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use self::backends::{Bus, Database};
+pub use self::forge::{Credentials, Forge, Hidden};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, without_password};
 
@@ -57,7 +59,9 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Whether anything may be written to a repository.
     pub autonomy: bool,
-    /// The watched repository.
+    /// Where the watched repository is.
+    pub forge: Forge,
+    /// The watched repository, for the local forge.
     pub repo: Option<PathBuf>,
     /// The bus.
     pub bus: Bus,
@@ -109,7 +113,8 @@ impl Reader<'_> {
             otlp_http: self.address_or_off("SRE_SPACE_OTLP_HTTP_ADDR"),
             data_dir: PathBuf::from(self.text("SRE_SPACE_DATA_DIR")),
             autonomy: self.one_of("SRE_SPACE_AUTONOMY", &["on", "off"]) == "on",
-            repo: self.repo(),
+            forge: self.forge(),
+            repo: self.optional("SRE_SPACE_REPO").map(PathBuf::from),
             bus: self.bus(),
             bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
             database: self.database(),
@@ -158,11 +163,6 @@ impl Reader<'_> {
                 SocketAddr::from(([127, 0, 0, 1], 0))
             }),
         }
-    }
-
-    fn repo(&mut self) -> Option<PathBuf> {
-        self.one_of("SRE_SPACE_FORGE", &["local"]);
-        self.optional("SRE_SPACE_REPO").map(PathBuf::from)
     }
 
     fn address_or_off(&mut self, name: &str) -> Option<SocketAddr> {

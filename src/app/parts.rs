@@ -11,7 +11,6 @@ use sre_space_adapters::bus::kafka::{self, KafkaBus};
 use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
-use sre_space_adapters::forge::local::LocalForge;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
@@ -24,6 +23,7 @@ use sre_space_ports::policy::Policy;
 use sre_space_ports::probe::Prober;
 use sre_space_ports::store::{Store, StoreError};
 
+use super::forge::Forged;
 use crate::config::{self, Settings};
 
 /// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
@@ -69,18 +69,18 @@ impl Parts {
         let database = database(settings).await?;
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
         let memory = Arc::new(EmbeddedMemory::open(database).await?);
-        let forge = forge(settings)?;
+        let forge = Forged::open(settings).await?;
         Ok(Self {
             store,
             bus: bus(settings).await?,
-            repository: forge.clone(),
-            changes: forge.clone(),
-            issues: forge,
+            policy: forge.bound(Arc::new(policies(settings.policy_dir.as_deref())?)),
+            repository: forge.repository,
+            changes: forge.changes,
+            issues: forge.issues,
             recollection: memory.clone(),
             memory,
-            policy: Arc::new(policies(settings.policy_dir.as_deref())?),
             prober: Arc::new(HttpProber::new()?),
-            upstreams: Vec::new(),
+            upstreams: forge.upstream.into_iter().collect(),
         })
     }
 
@@ -185,17 +185,10 @@ pub async fn look_at_bus(settings: &Settings) -> Result<String, String> {
     }
 }
 
-fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {
-    let Some(repo) = settings.repo.as_deref() else {
-        bail!("no watched repository: set SRE_SPACE_REPO to a bare git repository, or try `sre-space demo`");
-    };
-    let monitor = format!("http://{}", settings.http);
-    LocalForge::open(repo, "main", &monitor).with_context(|| format!("cannot open the repository {}", repo.display()))
-}
-
-/// The watched repository, to look at.
-pub fn repository(settings: &Settings) -> Result<Arc<dyn Repository>> {
-    Ok(forge(settings)?)
+/// The watched repository, to look at, and what it is.
+pub async fn repository(settings: &Settings) -> Result<(Arc<dyn Repository>, String)> {
+    let forge = Forged::open(settings).await?;
+    Ok((forge.repository, forge.about))
 }
 
 /// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.

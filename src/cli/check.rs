@@ -34,6 +34,7 @@ type Finding = (&'static str, Result<String, String>);
 pub fn doctor(given: &Given) -> Result<u8> {
     let settings = given.settings()?;
     on_runtime(async move {
+        sre_space_tls::install();
         let findings = [
             ("data directory", data_dir(&settings.data_dir)),
             ("database", database(&settings).await),
@@ -87,13 +88,15 @@ async fn database(settings: &Settings) -> Result<String, String> {
 }
 
 async fn repository(settings: &Settings) -> Result<String, String> {
-    let repository = app::repository(settings).map_err(|error| format!("{error:#}"))?;
-    let wrong = |error| format!("{error}: its main has to carry a .sre-space.yaml, or nothing will be written");
+    let (repository, about) = app::repository(settings).await.map_err(|error| format!("{error:#}"))?;
+    let wrong = |error| {
+        format!("{about}: {error}: its deployed branch has to carry a .sre-space.yaml, or nothing will be written")
+    };
     let head = repository.head().await.map_err(wrong)?;
     let rules = repository.file(&head, ".sre-space.yaml").await.map_err(wrong)?;
     let rules = catalogue::parse(&rules).map_err(|error| format!(".sre-space.yaml is refused: {error}"))?;
     let services: Vec<&str> = rules.services.keys().map(String::as_str).collect();
-    Ok(format!("main at {}; its owners declare {}", head.short(), services.join(", ")))
+    Ok(format!("{about}; at {}; its owners declare {}", head.short(), services.join(", ")))
 }
 
 fn policies(settings: &Settings) -> Result<String, String> {

@@ -62,6 +62,7 @@ async fn demo(args: Args, mut given: Given) -> Result<u8> {
     };
     let plane = Plane::prepare(&args.dir, format!("http://{otlp}"), args.load)?;
     given.set("SRE_SPACE_HTTP_ADDR", doors.http.local_addr()?);
+    given.set("SRE_SPACE_FORGE", "local");
     given.set("SRE_SPACE_REPO", plane.platform.repo.display());
     given.set("SRE_SPACE_INGEST_TOKENS", plane.ingest_tokens());
     let settings = given.settings()?;

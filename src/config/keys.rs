@@ -49,8 +49,14 @@ keys! {
     "SRE_SPACE_OTLP_HTTP_ADDR", "ADDRESS:PORT or off", "127.0.0.1:4318", "OTLP over HTTP";
     "SRE_SPACE_DATA_DIR", "a folder", ".sre-space", "journal, memory and kill switch";
     "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
-    "SRE_SPACE_FORGE", "local", "local", "the forge";
+    "SRE_SPACE_FORGE", "local or github", "local", "the forge";
     "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
+    "GITHUB_REPOSITORY", "OWNER/NAME", "", "the watched repository (forge github)";
+    "GITHUB_API_URL", "https://…, or http:// on this machine", "https://api.github.com", "where GitHub is";
+    "GITHUB_APP_ID", "a number or a client id", "", "the GitHub App to work as; merging without a person takes one";
+    "GITHUB_APP_PRIVATE_KEY", "a secret, PEM", "", "its private key";
+    "GITHUB_TOKEN", "a secret", "", "a token to work as, where there is no App";
+    "GITHUB_PERSONAL_ACCESS_TOKEN", "a secret", "", "the same, by its other name";
     "SRE_SPACE_BUS", "local, redis or kafka", "local", "the bus";
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";

@@ -27,6 +27,10 @@ pub async fn of_all(stage: &mut Stage, servers: &Servers) {
     if let Some(url) = servers.url("DATABASE_URL") {
         of_postgres(stage, url).await;
     }
+    if let Some(github) = &servers.github {
+        let incidents = stage.get("/api/v1/incidents").await.expect("the incidents");
+        crate::held(github).accounts_for(&incidents);
+    }
 }
 
 /// Every request that was taken in is an entry, every entry was acknowledged, and every step of every incident was told.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod account;
+mod github;
 mod outages;
 
 use std::process::Command;
@@ -12,6 +13,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use sre_space_peers::{Kafka, Missing, Peer, Postgres, Redis};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
+use self::github::OnGithub;
+
 /// Plays at once; each leaves most of a core idle.
 const AT_ONCE: usize = 3;
 
@@ -20,6 +23,7 @@ const AT_ONCE: usize = 3;
 struct Engines {
     bus: Option<Broker>,
     postgres: bool,
+    github: bool,
 }
 
 /// What carries the bus.
@@ -29,27 +33,30 @@ enum Broker {
     Kafka,
 }
 
-const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false };
-const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false };
-const ON_POSTGRES: Engines = Engines { bus: None, postgres: true };
-const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true };
+const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false, github: false };
+const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false, github: false };
+const ON_POSTGRES: Engines = Engines { bus: None, postgres: true, github: false };
+const ON_GITHUB: Engines = Engines { bus: None, postgres: false, github: true };
+const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true, github: true };
 
 /// The servers, as they were started for one play.
 struct Servers {
     redis: Option<Mutex<Redis>>,
     kafka: Option<Mutex<Kafka>>,
     postgres: Option<Mutex<Postgres>>,
+    github: Option<Mutex<OnGithub>>,
     env: Vec<(&'static str, String)>,
 }
 
 impl Engines {
     fn name(self) -> &'static str {
-        match (self.bus, self.postgres) {
-            (Some(Broker::Redis), false) => "bus-redis",
-            (Some(Broker::Kafka), false) => "bus-kafka",
-            (None, true) => "store-postgres",
-            (Some(_), true) => "all-together",
-            (None, false) => "embedded",
+        match (self.bus, self.postgres, self.github) {
+            (Some(Broker::Redis), false, false) => "bus-redis",
+            (Some(Broker::Kafka), false, false) => "bus-kafka",
+            (None, true, false) => "store-postgres",
+            (None, false, true) => "forge-github",
+            (None, false, false) => "embedded",
+            (Some(_), _, _) | (None, true, true) => "all-together",
         }
     }
 
@@ -75,8 +82,10 @@ impl Engines {
             env.extend([("SRE_SPACE_BUS", "kafka".to_owned()), ("KAFKA_BROKERS", kafka.brokers())]);
         }
         env.extend(postgres.as_ref().map(|postgres| ("DATABASE_URL", postgres.url())));
-        let postgres = postgres.map(Mutex::new);
-        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, env }
+        let github = self.github.then(OnGithub::start);
+        env.extend(github.iter().flat_map(OnGithub::env));
+        let (postgres, github) = (postgres.map(Mutex::new), github.map(Mutex::new));
+        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, github, env }
     }
 }
 
@@ -91,6 +100,12 @@ impl Servers {
         self.postgres.iter().for_each(|postgres| what(&mut *held(postgres)));
     }
 
+    /// None of them answers any more.
+    fn stop(&self) {
+        self.each(|server| server.kill());
+        self.github.iter().for_each(|github| held(github).stop());
+    }
+
     fn url(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|(set, _)| *set == name).map(|(_, url)| url.as_str())
     }
@@ -103,7 +118,7 @@ fn main() {
 }
 
 fn trials() -> Vec<Trial> {
-    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_ALL];
+    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_GITHUB, ON_ALL];
     let heals = engines.into_iter().flat_map(|engines| {
         ["500", "bad-deploy"].map(|fault| {
             trial(format!("{}/{fault}/heals_and_is_accounted_for", engines.name()), engines, move || {
@@ -115,6 +130,9 @@ fn trials() -> Vec<Trial> {
         trial("bus-redis/a_server_that_is_not_there_is_named".to_owned(), ON_REDIS, || refuses(ON_REDIS, "REDIS_URL")),
         trial("store-postgres/a_server_that_is_not_there_is_named".to_owned(), ON_POSTGRES, || {
             refuses(ON_POSTGRES, "DATABASE_URL")
+        }),
+        trial("forge-github/a_server_that_is_not_there_is_named".to_owned(), ON_GITHUB, || {
+            refuses(ON_GITHUB, "GITHUB_API_URL")
         }),
     ];
     let no_brokers = trial("bus-kafka/a_server_that_is_not_there_is_named".to_owned(), ON_KAFKA, || {
@@ -143,7 +161,8 @@ fn run(play: impl Future<Output = ()>) -> Result<(), Failed> {
 }
 
 fn on(servers: &Servers) -> Setup {
-    Setup { env: servers.env.clone(), ..Setup::of(env!("CARGO_BIN_EXE_sre-space")) }
+    let dir = servers.github.as_ref().map(|github| held(github).folder());
+    Setup { env: servers.env.clone(), dir, ..Setup::of(env!("CARGO_BIN_EXE_sre-space")) }
 }
 
 async fn heals(engines: Engines, fault: &'static str) {
@@ -160,7 +179,7 @@ async fn heals(engines: Engines, fault: &'static str) {
 /// `serve` with the server stopped beforehand: it says which setting, and ends.
 async fn refuses(engines: Engines, setting: &'static str) {
     let servers = engines.start();
-    servers.each(|server| server.kill());
+    servers.stop();
     let dir = tempfile::tempdir().expect("a folder");
     git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
     let mut serve = Command::new(env!("CARGO_BIN_EXE_sre-space"));

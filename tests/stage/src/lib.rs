@@ -53,6 +53,8 @@ pub struct Setup {
     pub alone: bool,
     /// Settings of the control plane beside those of every play.
     pub env: Vec<(&'static str, String)>,
+    /// The folder of everything; a new one when there is none. The repository is `marketplace.git` in it.
+    pub dir: Option<tempfile::TempDir>,
     /// The product's program.
     pub binary: &'static str,
     /// Program and arguments of the control plane.
@@ -71,6 +73,7 @@ impl Setup {
             disguise: None,
             alone: false,
             env: Vec::new(),
+            dir: None,
             binary,
             control: product(binary),
         }
@@ -100,9 +103,9 @@ pub struct Stage {
 
 impl Stage {
     /// Starts both planes and waits for healthy traffic that Scout has seen.
-    pub async fn set(setup: Setup) -> Self {
+    pub async fn set(mut setup: Setup) -> Self {
         let room = STAGES.acquire_many(if setup.alone { AT_ONCE } else { 1 }).await.expect("room");
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = setup.dir.take().unwrap_or_else(|| tempfile::tempdir().expect("a temporary folder"));
         let (api, grpc) = (free_port(), free_port());
         let entrance = match setup.disguise.clone() {
             Some(disguise) => disguise::stand_between(disguise, grpc).await,

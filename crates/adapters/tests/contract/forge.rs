@@ -1,6 +1,7 @@
 //! The forges: a bare git repository, and the one in memory that other tests lean on.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use sre_space_ports::doubles::forge::RecordingForge;
 use sre_space_ports::forge::{Changes, Checks, Issues, Repository};
 use tempfile::TempDir;
 
-type Promise = for<'a> fn(&'a dyn Bench) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+pub type Promise = for<'a> fn(&'a dyn Bench) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 macro_rules! promises {
     ($($name:ident),* $(,)?) => {
@@ -23,9 +24,9 @@ macro_rules! promises {
     };
 }
 
-/// Every forge × every promise.
-pub fn trials() -> Vec<Trial> {
-    let promises = promises![
+/// Every promise of a forge, by name.
+pub fn promises() -> Vec<(&'static str, Promise)> {
+    promises![
         repeating_changes_nothing,
         a_body_is_replaced_by_its_owner,
         a_folder_is_listed,
@@ -41,8 +42,13 @@ pub fn trials() -> Vec<Trial> {
         a_strangers_branch_is_not_taken_over,
         reading_tells_what_is_there,
         tickets_are_written_once,
-    ];
-    let trials = promises.into_iter().flat_map(|(name, promise)| {
+    ]
+    .into()
+}
+
+/// Every forge on this machine × every promise.
+pub fn trials() -> Vec<Trial> {
+    let trials = promises().into_iter().flat_map(|(name, promise)| {
         [
             Trial::test(format!("forge/local/{name}"), move || run(&OnDisk::new(), promise)),
             Trial::test(format!("forge/memory/{name}"), move || run(&InMemory::new(), promise)),
@@ -91,9 +97,7 @@ struct OnDisk {
 impl OnDisk {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let git = Git::init_bare(folder.path()).expect("a bare repository");
-        let empty = git.treebuilder(None).and_then(|tree| tree.write()).expect("an empty tree");
-        write(&git, empty, None, "refs/heads/main", &[contract::file(FILE, BEFORE)]);
+        seed(folder.path());
         let forge = LocalForge::open(folder.path(), "main", "http://127.0.0.1:8001/").expect("open");
         Self { folder, forge }
     }
@@ -114,10 +118,7 @@ impl Bench for OnDisk {
         self.forge.clone()
     }
     fn push(&self, branch: &str, files: &[FileChange]) -> Sha {
-        let (git, name) = (self.git(), format!("refs/heads/{branch}"));
-        let tip = git.refname_to_id(&name).expect("the branch");
-        let tree = git.find_commit(tip).expect("its tip").tree_id();
-        Sha(write(&git, tree, Some(tip), &name, files).to_string())
+        push(&self.git(), branch, files)
     }
     fn report(&self, commit: &Sha, checks: Checks) {
         let (state, summary) = match checks {
@@ -131,6 +132,21 @@ impl Bench for OnDisk {
         let parent = git.refname_to_id(&name).ok();
         write(&git, empty, parent, &name, &[contract::file("check.json", &report.to_string())]);
     }
+}
+
+/// A bare repository whose main holds what every bench starts with.
+pub fn seed(path: &Path) {
+    let git = Git::init_bare(path).expect("a bare repository");
+    let empty = git.treebuilder(None).and_then(|tree| tree.write()).expect("an empty tree");
+    write(&git, empty, None, "refs/heads/main", &[contract::file(FILE, BEFORE)]);
+}
+
+/// An owner's commit to a branch.
+pub fn push(git: &Git, branch: &str, files: &[FileChange]) -> Sha {
+    let name = format!("refs/heads/{branch}");
+    let tip = git.refname_to_id(&name).expect("the branch");
+    let tree = git.find_commit(tip).expect("its tip").tree_id();
+    Sha(write(git, tree, Some(tip), &name, files).to_string())
 }
 
 /// Commits as an owner does, with plain git.

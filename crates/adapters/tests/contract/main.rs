@@ -3,6 +3,7 @@
 
 mod embedded;
 mod forge;
+mod github;
 mod kafka;
 mod outages;
 mod postgres;
@@ -18,6 +19,7 @@ fn main() {
     let trials = embedded::trials()
         .into_iter()
         .chain(forge::trials())
+        .chain(github::trials())
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())

@@ -8,9 +8,7 @@ use sre_space_domain::ids::Sha;
 use sre_space_ports::forge::ForgeError;
 use thiserror::Error;
 
-const NAME: &str = "sre-space[bot]";
-/// Marks our own commits.
-pub(super) const EMAIL: &str = "sre-space@users.noreply.localhost";
+use crate::forge::{EMAIL, NAME};
 
 /// What went wrong inside: git's own word, or already the port's.
 #[derive(Debug, Error)]

@@ -172,7 +172,10 @@ async fn the_log_alone_tells_the_story() {
     let ours = merge.parent(1).expect("our commit");
     assert_eq!((ours.id().to_string(), ours.message()), (head.0.clone(), Ok("Turn pool from 20 to 100")));
     for commit in [&merge, &ours] {
-        assert_eq!((commit.author().name(), commit.committer().email()), (Ok("sre-space[bot]"), Ok(git::EMAIL)));
+        assert_eq!(
+            (commit.author().name(), commit.committer().email()),
+            (Ok("sre-space[bot]"), Ok(crate::forge::EMAIL))
+        );
     }
     assert_eq!(ours.time().seconds(), 1_800_000_000);
 }

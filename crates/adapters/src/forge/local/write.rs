@@ -10,7 +10,8 @@ use sre_space_domain::proposal::FileChange;
 use sre_space_ports::forge::{CommitRequest, ForgeError};
 
 use super::cover::{self, denied};
-use super::git::{EMAIL, Git, Swap, Trouble, sha, signature};
+use super::git::{Git, Swap, Trouble, sha, signature};
+use crate::forge::EMAIL;
 
 /// Our branches live under this name, so that no permit reaches a branch of the owners.
 const OURS: &str = "sre-space/";
