@@ -5,6 +5,8 @@
 
 pub mod bus;
 pub mod forge;
+pub mod ledger;
+pub mod llm;
 pub mod memory;
 pub mod policy;
 pub mod probe;

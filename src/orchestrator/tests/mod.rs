@@ -161,7 +161,8 @@ async fn a_cause_that_another_incident_has_is_the_other_ones() {
         measured: Measured::default(),
         affected: vec![],
     };
-    let found = Event::Diagnosed(Box::new(Finding { source: Source::BrainRules, diagnosis, signature, remedy: None }));
+    let found = Finding { source: Source::BrainRules, diagnosis, signature, remedy: None, offers: vec![] };
+    let found = Event::Diagnosed(Box::new(found));
     let mut orchestrator = Orchestrator::resume(context).await.expect("an empty journal");
     assert_eq!(orchestrator.unless_known(&second, found.clone()), found, "nobody else has it");
     orchestrator.incidents.insert(first.id.clone(), first.clone());
