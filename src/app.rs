@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::parts::{Parts, look_at_bus, look_at_postgres, policies, repository};
+pub use self::parts::{Parts, look_at_bus, look_at_model, look_at_postgres, policies, repository};
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
 use crate::config::Settings;
@@ -97,6 +97,7 @@ impl App {
             rules: Rules {
                 confidence_threshold: settings.confidence_threshold,
                 max_attempts: settings.max_attempts,
+                asks_model: parts.adviser.is_some(),
                 ..Rules::default()
             },
             patience: Patience::default(),
