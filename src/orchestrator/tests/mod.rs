@@ -1,6 +1,8 @@
 //! Effects over real embedded parts, with spans that Scout is given by hand.
 
 mod again;
+mod counsel;
+mod garbage;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,7 +30,13 @@ const MS: u64 = 1_000_000;
 
 /// A loop's context that waits for next to nothing, over an empty repository.
 async fn context(dir: &tempfile::TempDir) -> Context {
+    context_with(dir, &[]).await
+}
+
+/// The same with settings of its own.
+async fn context_with(dir: &tempfile::TempDir, settings: &[(&str, &str)]) -> Context {
     let mut given = Given::default();
+    settings.iter().for_each(|(name, value)| given.set(name, value));
     git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
     given.set("SRE_SPACE_REPO", dir.path().join("watched.git").display());
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
@@ -36,7 +44,7 @@ async fn context(dir: &tempfile::TempDir) -> Context {
     let brief = Duration::from_millis(5);
     Context {
         feed: Arc::new(feed::Feed::new(Arc::clone(&parts.store))),
-        rules: Rules::default(),
+        rules: Rules { asks_model: parts.adviser.is_some(), ..Rules::default() },
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
         forge_changed: Arc::default(),
