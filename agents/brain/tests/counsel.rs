@@ -90,7 +90,7 @@ impl Llm for Moody {
     async fn ask(&self, question: &Question) -> Result<Answer, LlmError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let usage = Usage { input: question.most_input_tokens() / 3, output: u64::from(question.most_tokens) / 2 };
-        let mut took = |share: u64| *self.took.lock().expect("a count") += (usage.input + usage.output) * share;
+        let took = |share: u64| *self.took.lock().expect("a count") += (usage.input + usage.output) * share;
         match turn % 10 {
             0 => Err(LlmError::Unavailable { status: 500, wait: None }),
             1 => Err(LlmError::Unavailable { status: 429, wait: Some(Duration::from_secs(2)) }),
