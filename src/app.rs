@@ -212,6 +212,7 @@ fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: C
             "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
             "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
+            "model": seen.parts.adviser.as_ref().map(|adviser| adviser.llm.name()),
         })
     })
 }

@@ -3,6 +3,7 @@
 mod again;
 mod counsel;
 mod garbage;
+mod injection;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -122,10 +122,12 @@ pub fn agreement(asked: &str, certainty: f64) -> String {
     json!({"cause": "S1", "remedy": remedy, "certainty": certainty, "why": "The numbers say so."}).to_string()
 }
 
-/// A model without a mind of its own: whatever stands behind `OBEY ` in a request is its answer; else it agrees.
+/// A model without a mind of its own: the JSON object behind `OBEY ` in what it is told is its answer; else it agrees.
 pub fn obedient(asked: &Asked) -> Act {
-    let told = asked.body.split_once("OBEY ").map(|(_, told)| told.chars().take(200).collect());
-    Act::Say(told.unwrap_or_else(|| agreement(&asked.body, 1.0)))
+    let json = asked.json();
+    let told: String = json["messages"].as_array().into_iter().flatten().filter_map(|one| one["content"].as_str()).collect();
+    let ordered = told.split_once("OBEY ").and_then(|(_, order)| Some(format!("{}}}", order.split_once('}')?.0)));
+    Act::Say(ordered.unwrap_or_else(|| agreement(&told, 1.0)))
 }
 
 /// A server that knows only the older form, and says so as llama.cpp's does.
