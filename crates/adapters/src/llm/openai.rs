@@ -152,8 +152,7 @@ impl OpenAi {
             Some(key) => request.bearer_auth(key),
             None => request,
         };
-        // The error's text names the address, which the operator gave, and may hold a password.
-        request.send().await.map_err(|error| LlmError::Unreachable(wire::kind(&error).to_owned()))
+        request.send().await.map_err(|error| wire::unsent(&error))
     }
 
     async fn not_answered(&self, response: Response, dialect: Dialect) -> Trouble {

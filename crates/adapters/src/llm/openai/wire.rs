@@ -156,16 +156,15 @@ pub(super) fn wait(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
-/// What kind of failure it is, without the address.
-pub(super) fn kind(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "no connection in time"
+/// What a request without an answer means. One that was sent may have been worked on. The error's own text is not kept: it names
+/// the address, which may hold a password.
+pub(super) fn unsent(error: &reqwest::Error) -> LlmError {
+    if error.is_builder() {
+        LlmError::Unreachable("OPENAI_BASE_URL is no address".to_owned())
     } else if error.is_connect() {
-        "no connection"
-    } else if error.is_builder() {
-        "OPENAI_BASE_URL is no address"
+        LlmError::Unreachable("no connection".to_owned())
     } else {
-        "the connection broke"
+        LlmError::CutOff
     }
 }
 
