@@ -23,7 +23,7 @@ pub fn all() -> Vec<Garbage> {
     // The rest are beginnings of a good answer.
     let missing = COUNT - all.len();
     let last = GOOD.len() - 1;
-    all.extend((0..missing).map(|cut| Garbage::Said(GOOD[..cut * last / (missing - 1)].to_owned())));
+    all.extend((1..=missing).map(|cut| Garbage::Said(GOOD[..cut * last / missing].to_owned())));
     all
 }
 
