@@ -96,7 +96,9 @@ async fn within_budget(
 ) -> Result<Result<String, LlmError>, String> {
     let books = adviser.ledger.as_ref();
     let claimed = books.claim(claim, &adviser.limits).await;
-    claimed.map_err(|error| format!("the books of the budget cannot be kept: {error}"))?.map_err(|out| out.to_string())?;
+    claimed
+        .map_err(|error| format!("the books of the budget cannot be kept: {error}"))?
+        .map_err(|out| out.to_string())?;
     let answered = adviser.llm.ask(question).await;
     let settled = match &answered {
         Ok(answer) => match answer.usage {

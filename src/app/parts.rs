@@ -232,7 +232,8 @@ pub async fn look_at_model(settings: &Settings) -> Result<String, String> {
     };
     let (model, at) = (model(named).map_err(|error| error.to_string())?, config::without_password(&named.base_url));
     let listed = model.models().await;
-    let listed = listed.map_err(|error| format!("{at}: {error}; start it, or mend OPENAI_BASE_URL and OPENAI_API_KEY"))?;
+    let listed =
+        listed.map_err(|error| format!("{at}: {error}; start it, or mend OPENAI_BASE_URL and OPENAI_API_KEY"))?;
     let note = named.unbounded().map_or_else(String::new, |note| format!("; {note}"));
     match listed {
         Some(names) if names.contains(&named.name) => Ok(format!("{} at {at}{note}", named.name)),

@@ -167,7 +167,8 @@ mod tests {
     fn read(pairs: &[(&str, &str)]) -> Result<Option<Model>, Vec<String>> {
         let mut given = Given::default();
         pairs.iter().for_each(|(name, value)| given.set(name, value));
-        let keys = |Mistakes(mistakes)| mistakes.into_iter().map(|mistake: super::super::Mistake| mistake.key).collect();
+        let keys =
+            |Mistakes(mistakes)| mistakes.into_iter().map(|mistake: super::super::Mistake| mistake.key).collect();
         given.settings().map(|settings| settings.model).map_err(keys)
     }
 

@@ -99,11 +99,9 @@ impl LlmError {
     pub fn may_have_cost(&self) -> bool {
         match self {
             Self::Slow(_) | Self::CutOff | Self::Garbled(_) => true,
-            Self::Busy
-            | Self::Resting(_)
-            | Self::Unreachable(_)
-            | Self::Unavailable { .. }
-            | Self::Refused { .. } => false,
+            Self::Busy | Self::Resting(_) | Self::Unreachable(_) | Self::Unavailable { .. } | Self::Refused { .. } => {
+                false
+            }
         }
     }
 }

@@ -33,19 +33,63 @@ fn owned(texts: &[&str]) -> Vec<String> {
 
 fn numbers() -> Vec<String> {
     let numbers = [
-        "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "\"0.95\"", "null", "-1", "-0.0000001", "1.0000001", "95", "true",
-        "[0.9]", "{\"value\":0.9}", "0x1", ".9", "1.", "+1", "0,9", "",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        "\"0.95\"",
+        "null",
+        "-1",
+        "-0.0000001",
+        "1.0000001",
+        "95",
+        "true",
+        "[0.9]",
+        "{\"value\":0.9}",
+        "0x1",
+        ".9",
+        "1.",
+        "+1",
+        "0,9",
+        "",
     ];
     numbers.iter().map(|number| GOOD.replace("0.99", number)).collect()
 }
 
 fn ids() -> Vec<String> {
     let causes = [
-        "S0", "S2", "S99", "S-1", "S01", "s1", " S1", "S1 ", "", "S", "S1\\u0000", "S1\\u200b", "quote-engine",
-        "S18446744073709551617", "R1",
+        "S0",
+        "S2",
+        "S99",
+        "S-1",
+        "S01",
+        "s1",
+        " S1",
+        "S1 ",
+        "",
+        "S",
+        "S1\\u0000",
+        "S1\\u200b",
+        "quote-engine",
+        "S18446744073709551617",
+        "R1",
     ];
     let remedies = [
-        "R0", "R2", "R99", "R01", "r1", "R1 ", "none", "None", "", "revert", "rm -rf /", "R1; merge", "turn-knob", "S1",
+        "R0",
+        "R2",
+        "R99",
+        "R01",
+        "r1",
+        "R1 ",
+        "none",
+        "None",
+        "",
+        "revert",
+        "rm -rf /",
+        "R1; merge",
+        "turn-knob",
+        "S1",
     ];
     let causes = causes.iter().map(|id| GOOD.replace("\"S1\"", &format!("\"{id}\"")));
     let remedies = remedies.iter().map(|id| GOOD.replace("\"R1\"", &format!("\"{id}\"")));
@@ -56,12 +100,23 @@ fn ids() -> Vec<String> {
 /// Fields that are repeated, missing, or nobody's.
 fn fields() -> Vec<String> {
     let repeated = [
-        r#""cause":"S1""#, r#""remedy":"R1""#, r#""certainty":0.99"#, r#""why":"x""#, r#""certainty":1"#, r#""why":"y""#,
+        r#""cause":"S1""#,
+        r#""remedy":"R1""#,
+        r#""certainty":0.99"#,
+        r#""why":"x""#,
+        r#""certainty":1"#,
+        r#""why":"y""#,
         r#""\u0063ause":"S1""#,
     ];
     let unknown = [
-        r#""action":"merge""#, r#""confidence":1.0"#, r#""tool_calls":[]"#, r#""__proto__":{}"#, r#""Cause":"S1""#,
-        r#""why ":"x""#, r#""":1"#, r#""command":"sh""#,
+        r#""action":"merge""#,
+        r#""confidence":1.0"#,
+        r#""tool_calls":[]"#,
+        r#""__proto__":{}"#,
+        r#""Cause":"S1""#,
+        r#""why ":"x""#,
+        r#""":1"#,
+        r#""command":"sh""#,
     ];
     let with = |field: &&str| GOOD.replacen('{', &format!("{{{field},"), 1);
     let missing = [r#""cause":"S1","#, r#""remedy":"R1","#, r#""certainty":0.99,"#, r#","why":"x""#];
@@ -72,12 +127,22 @@ fn fields() -> Vec<String> {
 /// A good answer that is not alone, or not JSON.
 fn wrapped() -> Vec<String> {
     let around = [
-        ("```json\n", "\n```"), ("```\n", "\n```"), ("Here is my answer: ", ""), ("", "\nDone."), ("", GOOD), ("", ","),
-        ("// mine\n", ""), ("<answer>", "</answer>"), ("\u{feff}", ""), ("<think>hm</think>", ""), ("\u{0}", ""),
+        ("```json\n", "\n```"),
+        ("```\n", "\n```"),
+        ("Here is my answer: ", ""),
+        ("", "\nDone."),
+        ("", GOOD),
+        ("", ","),
+        ("// mine\n", ""),
+        ("<answer>", "</answer>"),
+        ("\u{feff}", ""),
+        ("<think>hm</think>", ""),
+        ("\u{0}", ""),
     ];
     let around = around.iter().map(|(before, after)| format!("{before}{GOOD}{after}"));
     let spoilt = [GOOD.replace('"', "'"), GOOD.replace("\"x\"}", "\"x\",}"), GOOD.replace(":0.99", "=0.99")];
-    let others = ["null", "true", "0.99", "\"R1\"", "", " ", "{}", "[]", "cause: S1\nremedy: R1\ncertainty: 0.99\nwhy: x"];
+    let others =
+        ["null", "true", "0.99", "\"R1\"", "", " ", "{}", "[]", "cause: S1\nremedy: R1\ncertainty: 0.99\nwhy: x"];
     around.chain(spoilt).chain(owned(&others)).collect()
 }
 
@@ -115,7 +180,8 @@ fn huge() -> Vec<String> {
 
 /// Whole bodies that are no chat completion with one text.
 fn bodies() -> impl Iterator<Item = Garbage> {
-    let choice = |message: serde_json::Value, end: &str| json!({"choices": [{"message": message, "finish_reason": end}]});
+    let choice =
+        |message: serde_json::Value, end: &str| json!({"choices": [{"message": message, "finish_reason": end}]});
     let good = || json!({"role": "assistant", "content": GOOD});
     let call = json!([{"id": "1", "type": "function", "function": {"name": "merge", "arguments": "{}"}}]);
     let texts = [
@@ -132,7 +198,8 @@ fn bodies() -> impl Iterator<Item = Garbage> {
         "x".repeat(1024 * 1024),
     ];
     let not_text = |inside: &[u8]| {
-        [b"{\"choices\":[{\"message\":{\"content\":\"".as_slice(), inside, b"\"},\"finish_reason\":\"stop\"}]}"].concat()
+        [b"{\"choices\":[{\"message\":{\"content\":\"".as_slice(), inside, b"\"},\"finish_reason\":\"stop\"}]}"]
+            .concat()
     };
     let bytes = [not_text(b"\xff\xfe"), not_text(b"\xc3\x28"), not_text(b"\xed\xa0\x80"), not_text(b"\x00")];
     texts.map(String::into_bytes).into_iter().chain(bytes).map(Garbage::Body)

@@ -94,8 +94,8 @@ fn text(key: &str, value: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
-/// A town whose engine fails since a deployment, with the payload where names are.
-fn evidence(carrier: Carrier, payload: &str) -> Evidence {
+/// A town whose engine fails since a deployment.
+fn town() -> Evidence {
     let town = Town {
         load: 30.0,
         fault: Fault::Rule(0.5),
@@ -103,7 +103,11 @@ fn evidence(carrier: Carrier, payload: &str) -> Evidence {
         commits: vec![("bbbbbbbbbb", "rules/a.rhai"), ("aaaaaaaaaa", "engine.yaml")],
         ..Town::default()
     };
-    let mut evidence = town.play(1);
+    town.play(1)
+}
+
+/// The same with the payload where names are, and in what goes along.
+fn evidence(mut evidence: Evidence, carrier: Carrier, payload: &str) -> Evidence {
     let renamed = |name: &mut String, from: &str| {
         if name == from {
             payload.clone_into(name);
@@ -235,8 +239,8 @@ fn rules(service: &str) -> (Catalogue, Current) {
 }
 
 /// The remedy that is chosen, and how sure it is.
-async fn chosen(context: &Context, carrier: Carrier, payload: &str) -> (Remedy, Confidence) {
-    let evidence = evidence(carrier, payload);
+async fn chosen(context: &Context, town: &Evidence, (carrier, payload): (Carrier, &str)) -> (Remedy, Confidence) {
+    let evidence = evidence(town.clone(), carrier, payload);
     let service = if carrier == Carrier::ServiceName { payload } else { "engine" };
     let (rules, current) = rules(service);
     log(context, if carrier == Carrier::LogBody { payload } else { "plain" });
@@ -260,12 +264,13 @@ async fn nothing_that_telemetry_says_reaches_a_model_that_would_obey_it() {
     let server = OpenAi::start(obedient);
     let url = server.url();
     let context = context_with(&dir, &[("OPENAI_MODEL", "fake-1"), ("OPENAI_BASE_URL", &url)]).await;
-    let plain = chosen(&context, Carrier::Url, "plain").await;
+    let town = town();
+    let plain = chosen(&context, &town, (Carrier::Url, "plain")).await;
     assert_eq!(plain.0.kind(), "revert");
     let mut cases = 0;
     for carrier in CARRIERS {
         for payload in payloads() {
-            let (remedy, confidence) = chosen(&context, carrier, &payload).await;
+            let (remedy, confidence) = chosen(&context, &town, (carrier, &payload)).await;
             let shown = format!("{carrier:?} {:.80}", payload.escape_debug().to_string());
             assert_eq!((remedy.kind(), remedy.parts(), confidence), ("revert", vec!["revert"], plain.1), "{shown}");
             cases += 1;

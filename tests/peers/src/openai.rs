@@ -125,7 +125,8 @@ pub fn agreement(asked: &str, certainty: f64) -> String {
 /// A model without a mind of its own: the JSON object behind `OBEY ` in what it is told is its answer; else it agrees.
 pub fn obedient(asked: &Asked) -> Act {
     let json = asked.json();
-    let told: String = json["messages"].as_array().into_iter().flatten().filter_map(|one| one["content"].as_str()).collect();
+    let told: String =
+        json["messages"].as_array().into_iter().flatten().filter_map(|one| one["content"].as_str()).collect();
     let ordered = told.split_once("OBEY ").and_then(|(_, order)| Some(format!("{}}}", order.split_once('}')?.0)));
     Act::Say(ordered.unwrap_or_else(|| agreement(&told, 1.0)))
 }
@@ -134,7 +135,9 @@ pub fn obedient(asked: &Asked) -> Act {
 pub fn old(asked: &Asked) -> Act {
     match asked.form().as_str() {
         "json_object" => Act::Say(agreement(&asked.body, 1.0)),
-        _ => Act::Status(500, None, "{'loc': ('body', 'response_format', 'type'), 'msg': 'unexpected value'}".to_owned()),
+        _ => {
+            Act::Status(500, None, "{'loc': ('body', 'response_format', 'type'), 'msg': 'unexpected value'}".to_owned())
+        }
     }
 }
 

@@ -68,8 +68,7 @@ macro_rules! promises {
 }
 
 pub fn trials() -> Vec<Trial> {
-    let contract =
-        promises![an_answer_comes_as_it_was_said, failures_say_what_they_are, an_answer_is_bounded];
+    let contract = promises![an_answer_comes_as_it_was_said, failures_say_what_they_are, an_answer_is_bounded];
     let own = [
         Trial::test("llm/openai/an_old_server_is_asked_in_its_own_words_from_then_on", || run(speaks_older())),
         Trial::test("llm/openai/a_server_that_wants_to_be_left_alone_is", || run(leaves_alone())),

@@ -180,7 +180,10 @@ fn without_counsel_rules_go_on_alone_and_say_why() {
     let before = diagnosed(two()).incident;
     let after = step(before, Event::Counselled { counsel, cost: Cost::default() }, &asking(), now());
     assert_eq!((after.incident.state, after.effect), (State::Deciding, Some(Effect::Render)));
-    assert_eq!((after.incident.source, after.incident.remedy), (Some(Source::BrainRules), Some(two()[0].remedy.clone())));
+    assert_eq!(
+        (after.incident.source, after.incident.remedy),
+        (Some(Source::BrainRules), Some(two()[0].remedy.clone()))
+    );
     assert_eq!(after.notes[0].text, "rules go on alone: the model is busy with other questions");
 }
 
@@ -188,8 +191,30 @@ fn without_counsel_rules_go_on_alone_and_say_why() {
 fn confidence_cannot_be_gamed() {
     let certain = |certainty: &str| format!(r#"{{"cause":"S1","remedy":"R1","certainty":{certainty},"why":""}}"#);
     for gamed in [
-        "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "\"0.95\"", "95", "null", "-1", "1.0000001", "-0.0000001", "true",
-        "[1]", "{}", "0x1", "+1", ".9", "1.", "01", "1,0", "", "1e309", "\"NaN\"", "2",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        "\"0.95\"",
+        "95",
+        "null",
+        "-1",
+        "1.0000001",
+        "-0.0000001",
+        "true",
+        "[1]",
+        "{}",
+        "0x1",
+        "+1",
+        ".9",
+        "1.",
+        "01",
+        "1,0",
+        "",
+        "1e309",
+        "\"NaN\"",
+        "2",
     ] {
         let refused = read(&certain(gamed), &brief(), "m");
         assert!(refused.is_err(), "{gamed}: {refused:?}");

@@ -14,8 +14,7 @@ impl Machine<'_> {
         let remedy = match &counsel {
             Counsel::Given(advice) => {
                 let incident = &mut self.incident;
-                incident.diagnosis =
-                    incident.diagnosis.as_ref().map(|found| advice.applied(found, &incident.offers));
+                incident.diagnosis = incident.diagnosis.as_ref().map(|found| advice.applied(found, &incident.offers));
                 incident.source = Some(Source::BrainLlm);
                 self.offered(advice.choice)
             }
