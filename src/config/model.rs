@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sre_space_domain::budget::{Bound, Limits, Prices};
 
-use super::{Reader, accepts};
+use super::{Reader, accepts, default};
 
 /// Budgets of the cloud profile where nothing is said.
 const TOKENS_PER_INCIDENT: u64 = 60_000;
@@ -61,7 +61,7 @@ impl Reader<'_> {
         let name = self.optional("OPENAI_MODEL")?;
         let key = self.secret("OPENAI_API_KEY").map(Secret);
         let base_url = self.base_url(key.is_some());
-        if key.is_none() && (self.get)("OPENAI_BASE_URL").is_none() {
+        if key.is_none() && self.is_usual("OPENAI_BASE_URL") {
             self.mistake("OPENAI_MODEL", &name, "together with OPENAI_API_KEY, or OPENAI_BASE_URL of a local server");
         }
         let prices = Prices {
@@ -81,7 +81,11 @@ impl Reader<'_> {
 
     /// A key travels encrypted, or not at all.
     fn base_url(&mut self, has_key: bool) -> String {
-        let url = self.text("OPENAI_BASE_URL");
+        let url = if self.is_usual("OPENAI_BASE_URL") {
+            default("OPENAI_BASE_URL").to_owned()
+        } else {
+            self.text("OPENAI_BASE_URL")
+        };
         let host = |rest: &str| {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
@@ -95,6 +99,11 @@ impl Reader<'_> {
             self.mistake("OPENAI_BASE_URL", &super::without_password(&url), accepts("OPENAI_BASE_URL"));
         }
         url
+    }
+
+    /// Compose files hand on what is not set as empty.
+    fn is_usual(&self, name: &str) -> bool {
+        (self.get)(name).is_none_or(|text| text.is_empty())
     }
 
     fn is_cloud(&self) -> bool {
@@ -175,7 +184,9 @@ mod tests {
     #[test]
     fn no_model_is_asked_until_one_is_named() {
         assert_eq!(read(&[("OPENAI_API_KEY", "s3cret")]), Ok(None));
-        assert_eq!(read(&[("OPENAI_MODEL", "m")]), Err(vec!["OPENAI_MODEL".to_owned()]));
+        for pairs in [&[("OPENAI_MODEL", "m")][..], &[("OPENAI_MODEL", "m"), ("OPENAI_BASE_URL", "")]] {
+            assert_eq!(read(pairs), Err(vec!["OPENAI_MODEL".to_owned()]), "{pairs:?}");
+        }
         let local = read(&[("OPENAI_MODEL", "m"), ("OPENAI_BASE_URL", "http://ollama:11434/v1")]);
         let local = local.expect("settings").expect("a model");
         assert_eq!((local.concurrency, local.limits), (None, Limits::default()));

@@ -1,6 +1,7 @@
 //! What a model is told, what it may say, and what becomes of it.
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use ulid::Ulid;
 
 use super::*;
@@ -251,4 +252,24 @@ fn a_commit_is_not_named() {
     let revert = Remedy::Revert { service: "quote-engine".into(), commit: Sha("feedface".into()) };
     let brief = Brief::of(&diagnosed(vec![Offer { remedy: revert, clear: term("change", 1.0) }]).incident);
     assert!(!brief.expect("a brief").text.contains("feedface"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_said_is_an_offer_or_refused(
+        start in 0_usize..60, removed in 0_usize..6, inserted in "\\PC{0,6}", noise in ".{0,200}"
+    ) {
+        let brief = brief();
+        let mut bent: Vec<char> = r#"{"cause":"S1","remedy":"R2","certainty":0.99,"why":"x"}"#.chars().collect();
+        let from = start.min(bent.len());
+        let to = (from + removed).min(bent.len());
+        bent.splice(from..to, inserted.chars());
+        let bent: String = bent.into_iter().collect();
+        for answer in [bent, noise] {
+            if let Ok(advice) = read(&answer, &brief, "m") {
+                prop_assert!(brief.causes.contains(&advice.cause) && advice.choice.is_some_and(|at| at < 2), "{answer}");
+                prop_assert!((0.0..=1.0).contains(&advice.certainty) && advice.words.chars().count() <= 600, "{answer}");
+            }
+        }
+    }
 }
