@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -64,6 +65,25 @@ type Script = dyn Fn(&Asked) -> Act + Send + Sync;
 struct Desk {
     script: Box<Script>,
     log: Mutex<Vec<Asked>>,
+    under_way: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+/// One request that is being worked on.
+struct UnderWay<'a>(&'a Desk);
+
+impl<'a> UnderWay<'a> {
+    fn at(desk: &'a Desk) -> Self {
+        let now = desk.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        desk.most_at_once.fetch_max(now, Ordering::SeqCst);
+        Self(desk)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A running server; it ends with this.
@@ -76,7 +96,8 @@ pub struct OpenAi {
 impl OpenAi {
     /// Starts one on a free loopback port, in a thread of its own.
     pub fn start(script: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
-        let desk = Arc::new(Desk { script: Box::new(script), log: Mutex::default() });
+        let (under_way, most_at_once) = Default::default();
+        let desk = Arc::new(Desk { script: Box::new(script), log: Mutex::default(), under_way, most_at_once });
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         listener.set_nonblocking(true).expect("a socket");
@@ -108,6 +129,11 @@ impl OpenAi {
     /// What `OPENAI_BASE_URL` names.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The most requests that were under way at one time.
+    pub fn most_at_once(&self) -> usize {
+        self.desk.most_at_once.load(Ordering::SeqCst)
     }
 
     /// Everything that was asked so far.
@@ -142,6 +168,7 @@ pub fn old(asked: &Asked) -> Act {
 }
 
 async fn asked(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let _under_way = UnderWay::at(&desk);
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     let asked = Asked { authorization: authorization.to_owned(), body };

@@ -114,23 +114,22 @@ async fn opens() {
 }
 
 async fn takes_turns() {
-    let out = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let seen = Arc::clone(&out);
-    let server = Server::start(move |asked| {
-        // The log grows when a request comes; this one's answer leaves a little later.
-        seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        Act::Later(Duration::from_millis(50), Box::new(Act::Say(agreement(&asked.body, 1.0))))
-    });
-    let model = Arc::new(model(Terms { concurrency: Some(2), ..terms(&server) }));
-    let mut questions = JoinSet::new();
-    for _ in 0..8 {
-        let model = Arc::clone(&model);
-        questions.spawn(async move { model.ask(&question()).await.expect("an answer") });
+    for (concurrency, most) in [(Some(1), 1), (Some(3), 3), (None, 24)] {
+        let server = Server::start(|asked| {
+            let answer = Act::Say(agreement(&asked.body, 1.0));
+            Act::Later(Duration::from_millis(100), Box::new(answer))
+        });
+        let patient = OpenAi::new(Terms { concurrency, ..terms(&server) }).expect("a client");
+        let model = Arc::new(patient.with_patience(Duration::from_secs(30)));
+        let mut questions = JoinSet::new();
+        for _ in 0..24 {
+            let model = Arc::clone(&model);
+            questions.spawn(async move { model.ask(&question()).await.expect("an answer") });
+        }
+        assert_eq!(questions.join_all().await.len(), 24);
+        let seen = server.most_at_once();
+        assert!(seen <= most && (seen > 1 || most == 1), "{concurrency:?}: {seen} at once");
     }
-    let began = tokio::time::Instant::now();
-    questions.join_all().await;
-    assert_eq!(out.load(std::sync::atomic::Ordering::SeqCst), 8);
-    assert!(began.elapsed() >= Duration::from_millis(4 * 50), "eight by twos, each 50 ms: {:?}", began.elapsed());
 }
 
 async fn refuses_envelopes() {
