@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::parts::{Parts, look_at_bus, look_at_postgres, policies, repository};
+pub use self::parts::{Parts, look_at_bus, look_at_model, look_at_postgres, policies, repository};
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
 use crate::config::Settings;
@@ -98,6 +98,7 @@ impl App {
             rules: Rules {
                 confidence_threshold: settings.confidence_threshold,
                 max_attempts: settings.max_attempts,
+                asks_model: parts.adviser.is_some(),
                 ..Rules::default()
             },
             patience: Patience::default(),
@@ -212,6 +213,7 @@ fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: C
             "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
             "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
+            "model": seen.parts.adviser.as_ref().map(|adviser| adviser.llm.name()),
         })
     })
 }

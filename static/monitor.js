@@ -153,7 +153,7 @@ function story(incident) {
   at("story").replaceChildren(...parts);
 }
 
-function diagnosis({ diagnosis, source }) {
+function diagnosis({ diagnosis, source, counsel, cost }) {
   const terms = diagnosis.terms.map(term => {
     const made = element("div", undefined, "term");
     const bar = element("div", undefined, "bar");
@@ -168,6 +168,9 @@ function diagnosis({ diagnosis, source }) {
     facts([
       ["kind", diagnosis.kind], ["summary", diagnosis.summary], ["said by", source],
       ["confidence", diagnosis.confidence.toFixed(3)],
+      ["rules alone", counsel && counsel.why],
+      ["the model's words", counsel && counsel.words],
+      ["model cost", cost && cost.calls > 0 ? cost.calls + " calls, " + cost.tokens + " tokens, " + cost.usd.toFixed(4) + " USD" : ""],
       ["candidates", diagnosis.candidates.map(other => other.service + " " + percent(other.score)).join(", ")],
     ]),
     ...terms,

@@ -1,10 +1,14 @@
 //! Brain. ORIENT.
 //!
 //! Mission: find the cause and the place of a failure, and the remedy the owners declared for it. Trigger: CAG knows nothing.
-//! Authority: reads evidence; holds no credentials. Output: a [`Finding`] with every term of its confidence.
+//! Authority: reads evidence, and may ask a model about what rules found; holds no other credentials. Output: a [`Finding`] with
+//! every term of its confidence, and a model's [counsel](counsel()) on it, which can only choose among what it offers, and lower it.
 
+mod counsel;
 #[cfg(test)]
 mod tests;
+
+pub use self::counsel::{Adviser, counsel};
 
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::diagnosis::Source;
@@ -24,12 +28,13 @@ pub fn diagnose(
     tried: &[Remedy],
 ) -> Result<Finding, Gap> {
     let reading = rca::read(evidence, &|service, path| ownership::owns(rules, service, path))?;
-    let bound = rules.and_then(|rules| rca::bind(&reading, rules, current, tried));
-    let (remedy, choice) = bound.unzip();
+    let offers = rules.map_or_else(Vec::new, |rules| rca::offers(&reading, rules, current, tried));
+    let (remedy, choice) = offers.first().map(|offer| (offer.remedy.clone(), offer.clear.clone())).unzip();
     Ok(Finding {
         source: Source::BrainRules,
         diagnosis: reading.diagnosis(choice),
         signature: reading.signature(),
         remedy,
+        offers,
     })
 }

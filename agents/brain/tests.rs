@@ -4,6 +4,8 @@
 #[path = "../../crates/domain/src/rca/tests/town.rs"]
 mod town;
 
+mod counsel;
+
 use std::collections::BTreeMap;
 
 use sre_space_domain as domain;

@@ -49,6 +49,7 @@ impl Question {
             diagnosis: self.0.diagnosis(Some(choice)),
             signature,
             remedy: Some(remedy),
+            offers: Vec::new(),
         })
     }
 }

@@ -11,11 +11,15 @@ use sre_space_adapters::bus::kafka::{self, KafkaBus};
 use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
+use sre_space_adapters::ledger::SqlLedger;
+use sre_space_adapters::llm::openai::{self, OpenAi};
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_adapters::upstream::{Upstream, UpstreamStatus};
+use sre_space_agents::brain::Adviser;
+use sre_space_domain::plain;
 use sre_space_ports::bus::{Bus, BusError};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
@@ -56,6 +60,8 @@ pub struct Parts {
     pub policy: Arc<dyn Policy>,
     /// Probes.
     pub prober: Arc<dyn Prober>,
+    /// A model, and what it may cost; `None` where rules go alone.
+    pub adviser: Option<Arc<Adviser>>,
     /// Everybody else's servers that are called, each with its breaker.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -68,8 +74,9 @@ impl Parts {
         sre_space_tls::install();
         let database = database(settings).await?;
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
-        let memory = Arc::new(EmbeddedMemory::open(database).await?);
+        let memory = Arc::new(EmbeddedMemory::open(Arc::clone(&database)).await?);
         let forge = Forged::open(settings).await?;
+        let (adviser, model) = adviser(settings, database)?.unzip();
         Ok(Self {
             store,
             bus: bus(settings).await?,
@@ -80,7 +87,8 @@ impl Parts {
             recollection: memory.clone(),
             memory,
             prober: Arc::new(HttpProber::new()?),
-            upstreams: forge.upstream.into_iter().collect(),
+            adviser,
+            upstreams: forge.upstream.into_iter().chain(model).collect(),
         })
     }
 
@@ -189,6 +197,54 @@ pub async fn look_at_bus(settings: &Settings) -> Result<String, String> {
 pub async fn repository(settings: &Settings) -> Result<(Arc<dyn Repository>, String)> {
     let forge = Forged::open(settings).await?;
     Ok((forge.repository, forge.about))
+}
+
+fn model(model: &config::Model) -> Result<OpenAi> {
+    let terms = openai::Terms {
+        base_url: model.base_url.clone(),
+        key: model.key.as_ref().map(|key| key.reveal().to_owned()),
+        model: model.name.clone(),
+        concurrency: model.concurrency,
+    };
+    Ok(OpenAi::new(terms)?)
+}
+
+/// The model with its books, and its breaker.
+fn adviser(settings: &Settings, database: Arc<Database>) -> Result<Option<(Arc<Adviser>, Arc<Upstream>)>> {
+    let Some(named) = &settings.model else { return Ok(None) };
+    let llm = model(named)?;
+    let upstream = llm.upstream();
+    if let Some(note) = named.unbounded() {
+        tracing::warn!("{note}");
+    }
+    let adviser = Adviser {
+        llm: Arc::new(llm),
+        ledger: Arc::new(SqlLedger::new(database)),
+        limits: named.limits,
+        prices: named.prices,
+        answer_tokens: named.answer_tokens,
+    };
+    Ok(Some((Arc::new(adviser), upstream)))
+}
+
+/// What the server of the model says of itself, or what is wrong with it and which setting to look at.
+pub async fn look_at_model(settings: &Settings) -> Result<String, String> {
+    let Some(named) = &settings.model else {
+        return Ok("none: Brain goes by rules alone; OPENAI_MODEL names one".to_owned());
+    };
+    let (model, at) = (model(named).map_err(|error| error.to_string())?, config::without_password(&named.base_url));
+    let listed = model.models().await;
+    let listed =
+        listed.map_err(|error| format!("{at}: {error}; start it, or mend OPENAI_BASE_URL and OPENAI_API_KEY"))?;
+    let note = named.unbounded().map_or_else(String::new, |note| format!("; {note}"));
+    match listed {
+        Some(names) if names.contains(&named.name) => Ok(format!("{} at {at}{note}", named.name)),
+        Some(names) => {
+            let some: Vec<String> = names.iter().take(5).map(|name| plain::bare_name(name)).collect();
+            Err(format!("{at} has no {}: set OPENAI_MODEL to what it has, such as {}", named.name, some.join(", ")))
+        }
+        None => Ok(format!("{at} answers and lists no models; {} is not looked for{note}", named.name)),
+    }
 }
 
 /// The policies in force: the baseline that nothing overrides, with the built-in permits or the operator's folder.

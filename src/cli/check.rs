@@ -39,6 +39,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("data directory", data_dir(&settings.data_dir)),
             ("database", database(&settings).await),
             ("bus", app::look_at_bus(&settings).await),
+            ("model", app::look_at_model(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),

@@ -66,6 +66,17 @@ keys! {
     "KAFKA_SASL_USERNAME", "a name", "", "as whom";
     "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";
     "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
+    "OPENAI_MODEL", "the name of a model", "", "the model Brain asks about what rules found (unset: none)";
+    "OPENAI_API_KEY", "a secret", "", "the key of the model's server; local servers need none";
+    "OPENAI_BASE_URL", "https://… or http://…; with a key https, or loopback", "https://api.openai.com/v1", "the model's server: OpenAI, Ollama, vLLM, llama.cpp or another that speaks like them";
+    "LLM_CONCURRENCY", "a whole number from 1, or off", "", "questions to the model that may be out at once (unset: 1 in the cloud profile, off locally)";
+    "SRE_SPACE_LLM_TOKENS_PER_INCIDENT", "a whole number, or off", "", "tokens an incident may cost (unset: 60000 in the cloud profile, off locally)";
+    "SRE_SPACE_LLM_TOKENS_PER_DAY", "a whole number, or off", "", "tokens a day (UTC) may cost (unset: 600000 in the cloud profile, off locally)";
+    "SRE_SPACE_LLM_USD_PER_INCIDENT", "an amount in US dollars, or off; with prices", "off", "money an incident may cost";
+    "SRE_SPACE_LLM_USD_PER_DAY", "an amount in US dollars, or off; with prices", "off", "money a day (UTC) may cost";
+    "SRE_SPACE_LLM_USD_PER_MTOK_IN", "US dollars, 0 or more", "0", "price of a million tokens sent";
+    "SRE_SPACE_LLM_USD_PER_MTOK_OUT", "US dollars, 0 or more", "0", "price of a million tokens answered";
+    "SRE_SPACE_LLM_ANSWER_TOKENS", "a whole number from 64 to 32768", "2048", "most tokens of an answer, reasoning included";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";

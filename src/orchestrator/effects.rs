@@ -37,6 +37,7 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
         Effect::OpenTicket => open_ticket(context, incident).await,
         Effect::Recall => orient::recall(context, incident).await,
         Effect::Diagnose => Ok(orient::diagnose(context, incident).await),
+        Effect::Counsel => Ok(orient::counsel(context, incident).await),
         Effect::Render => render(context, incident).await,
         Effect::Rule => rule(context, incident).await,
         Effect::CreateBranch => create_branch(context, incident).await,

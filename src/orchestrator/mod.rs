@@ -280,6 +280,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::TicketOpened(_)
         | Event::Recalled { .. }
         | Event::Diagnosed(_)
+        | Event::Counselled { .. }
         | Event::GaveUp(_)
         | Event::Rendered(_)
         | Event::Ruled(_)

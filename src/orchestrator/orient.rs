@@ -3,11 +3,13 @@
 
 use sre_space_agents::{brain, cag, curator, present};
 use sre_space_domain::catalogue::Catalogue;
+use sre_space_domain::counsel::Counsel;
 use sre_space_domain::evidence::Evidence;
 use sre_space_domain::incident::{Event, Incident};
 use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::rca::{Current, Gap};
 use tokio::time::interval;
+use ulid::Ulid;
 
 use super::Context;
 use super::context::Listening;
@@ -16,6 +18,8 @@ use super::verify::Calm;
 
 /// Earlier incidents that are recalled with their scores.
 const NEAREST: usize = 3;
+/// Seconds of a day.
+const DAY_S: i64 = 86_400;
 
 /// Evidence of one moment, with the owners' rules and what they changed lately.
 struct Reading {
@@ -103,4 +107,16 @@ pub(super) async fn diagnose(context: &Context, incident: &Incident) -> Event {
         Look::Lacking(gap) => Event::GaveUp(gap.to_string()),
         Look::Passed => Event::Faded,
     }
+}
+
+/// Asks a model what it makes of the diagnosis.
+pub(super) async fn counsel(context: &Context, incident: &Incident) -> Event {
+    let (counsel, cost) = match &context.parts.adviser {
+        Some(adviser) => {
+            let day = context.now().as_second().div_euclid(DAY_S);
+            brain::counsel(adviser, incident, day, &|| Ulid::generate().to_string()).await
+        }
+        None => (Counsel::Lacking { why: "no model is configured any more".to_owned() }, incident.cost),
+    };
+    Event::Counselled { counsel: Box::new(counsel), cost }
 }

@@ -4,6 +4,8 @@ pub mod bus;
 pub mod database;
 pub mod forge;
 pub mod guard;
+pub mod ledger;
+pub mod llm;
 pub mod memory;
 pub mod policy;
 pub mod probe;

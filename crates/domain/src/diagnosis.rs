@@ -138,6 +138,9 @@ pub enum Source {
     /// Brain, by rules.
     #[serde(rename = "brain:rules")]
     BrainRules,
+    /// Brain, by rules, with a model's answer used.
+    #[serde(rename = "brain:llm")]
+    BrainLlm,
 }
 
 /// Sizes measured from spans, from which a remedy's parameters are computed.

@@ -1,5 +1,6 @@
 //! An incident and its states. What happens next is decided in [`step`], and nowhere else.
 
+mod counselled;
 mod decision;
 mod event;
 mod machine;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::decision::{Approval, HumanDecision, Stale, Word, admit};
 pub use self::event::{Effect, Event, Finding};
 pub use self::step::step;
+use crate::counsel::{Counsel, Offer};
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{Digest, IncidentId, Sha};
 use crate::journal::{Agent, Phase};
@@ -183,6 +185,12 @@ pub struct Incident {
     pub diagnosis: Option<Diagnosis>,
     /// Who said so.
     pub source: Option<Source>,
+    /// What a model said of it; `None` where none is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counsel: Option<Counsel>,
+    /// The remedies that fit the diagnosis, the rules' choice first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
     /// The remedy in hand.
     pub remedy: Option<Remedy>,
     /// What should be done.
@@ -225,6 +233,8 @@ impl Incident {
             similar: Vec::new(),
             diagnosis: None,
             source: None,
+            counsel: None,
+            offers: Vec::new(),
             remedy: None,
             proposal: None,
             verdict: None,
@@ -269,11 +279,13 @@ pub struct Rules {
     pub max_attempts: u32,
     /// Seconds a question to a person stays open; what is approved later is stale.
     pub approval_s: u64,
+    /// Whether a model is asked about what rules found.
+    pub asks_model: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600 }
+        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600, asks_model: false }
     }
 }
 

@@ -5,7 +5,9 @@
 
 pub mod beta;
 pub mod breaker;
+pub mod budget;
 pub mod catalogue;
+pub mod counsel;
 pub mod detect;
 pub mod diagnosis;
 pub mod evidence;

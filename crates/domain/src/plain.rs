@@ -29,6 +29,14 @@ pub fn sentence(raw: &str) -> String {
     if kept.is_empty() { "`-`".to_owned() } else { format!("`{kept}`") }
 }
 
+/// A stranger's prose as one line of plain text, at most so many characters: nothing that is invisible, steers a terminal or
+/// marks text up is left. Empty when nothing is.
+pub fn prose(raw: &str, most: usize) -> String {
+    let spaced: String = raw.split_whitespace().collect::<Vec<_>>().join(" ");
+    let kept: String = spaced.chars().filter(|c| is_printable(*c) && !"<>[]*_#~\\".contains(*c)).take(most).collect();
+    kept.trim().to_owned()
+}
+
 /// The Hangul fillers count as letters and show nothing.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() && !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
@@ -42,7 +50,7 @@ fn is_printable(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare_name, name, sentence};
+    use super::{bare_name, name, prose, sentence};
 
     #[test]
     fn a_name_stays_a_name() {
@@ -78,5 +86,19 @@ mod tests {
             assert_eq!(sentence(raw), expected);
         }
         assert_eq!(sentence(&"a".repeat(1000)).len(), 302);
+    }
+
+    #[test]
+    fn prose_is_one_line_of_plain_text() {
+        let table = [
+            ("The pool is too small: 20 < 48.\nTurn it up.", "The pool is too small: 20  48. Turn it up."),
+            ("<script>alert(1)</script>", "scriptalert(1)/script"),
+            ("a\u{200b}b\u{202e}c\u{e0041}d\u{1b}[31me", "abcd31me"),
+            ("", ""),
+        ];
+        for (raw, expected) in table {
+            assert_eq!(prose(raw, 600), expected);
+        }
+        assert_eq!(prose(&"é".repeat(700), 600), "é".repeat(600));
     }
 }

@@ -10,8 +10,8 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::diagnosis::{Diagnosis, Source};
-use crate::incident::{Attempt, Incident, State};
+use crate::diagnosis::Diagnosis;
+use crate::incident::{Attempt, Cost, Incident, State};
 use crate::journal::Entry;
 use crate::plain;
 use crate::proposal::{Proposal, Remedy, Verdict};
@@ -190,9 +190,9 @@ fn numbers(recovery: &Recovery) -> String {
 fn cost(incident: &Incident, rows: &[&Entry]) -> String {
     let last = rows.iter().map(|entry| entry.row.at).max().unwrap_or(incident.since);
     let end = incident.closed_at.unwrap_or(last);
-    let model = match incident.source {
-        // Both decide by rules alone; a source that asks a model has to say here what it spent.
-        Some(Source::Cag | Source::BrainRules) | None => "no model was called",
+    let model = match incident.cost {
+        Cost { calls: 0, .. } => "no model was called".to_owned(),
+        Cost { calls, tokens, usd } => format!("{calls} call(s) to a model, {tokens} tokens, {usd:.4} USD"),
     };
     let attempts = incident.attempts.len() + usize::from(incident.proposal.is_some());
     format!("## Cost\n\n{:.1} s, {attempts} attempt(s); {model}.", seconds(incident, end))

@@ -6,6 +6,8 @@
 pub mod around;
 pub mod bus;
 pub mod forge;
+pub mod ledger;
+pub mod llm;
 pub mod memory;
 pub mod policy;
 pub mod probe;

@@ -1,6 +1,9 @@
 //! Effects over real embedded parts, with spans that Scout is given by hand.
 
 mod again;
+mod counsel;
+mod garbage;
+mod injection;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,7 +31,13 @@ const MS: u64 = 1_000_000;
 
 /// A loop's context that waits for next to nothing, over an empty repository.
 async fn context(dir: &tempfile::TempDir) -> Context {
+    context_with(dir, &[]).await
+}
+
+/// The same with settings of its own.
+async fn context_with(dir: &tempfile::TempDir, settings: &[(&str, &str)]) -> Context {
     let mut given = Given::default();
+    settings.iter().for_each(|(name, value)| given.set(name, value));
     git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
     given.set("SRE_SPACE_REPO", dir.path().join("watched.git").display());
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
@@ -36,7 +45,7 @@ async fn context(dir: &tempfile::TempDir) -> Context {
     let brief = Duration::from_millis(5);
     Context {
         feed: Arc::new(feed::Feed::new(Arc::clone(&parts.store))),
-        rules: Rules::default(),
+        rules: Rules { asks_model: parts.adviser.is_some(), ..Rules::default() },
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
         forge_changed: Arc::default(),
@@ -161,7 +170,8 @@ async fn a_cause_that_another_incident_has_is_the_other_ones() {
         measured: Measured::default(),
         affected: vec![],
     };
-    let found = Event::Diagnosed(Box::new(Finding { source: Source::BrainRules, diagnosis, signature, remedy: None }));
+    let found = Finding { source: Source::BrainRules, diagnosis, signature, remedy: None, offers: vec![] };
+    let found = Event::Diagnosed(Box::new(found));
     let mut orchestrator = Orchestrator::resume(context).await.expect("an empty journal");
     assert_eq!(orchestrator.unless_known(&second, found.clone()), found, "nobody else has it");
     orchestrator.incidents.insert(first.id.clone(), first.clone());

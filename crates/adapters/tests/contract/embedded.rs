@@ -7,10 +7,12 @@ use std::sync::Arc;
 use libtest_mimic::{Failed, Trial};
 use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::database::Database;
+use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_ports::bus::Bus;
-use sre_space_ports::contract::{bus, memory, store};
+use sre_space_ports::contract::{bus, ledger, memory, store};
+use sre_space_ports::ledger::Ledger;
 use sre_space_ports::memory::Memory;
 use sre_space_ports::store::Store;
 
@@ -57,6 +59,19 @@ fn on_memory(promise: for<'a> fn(&'a memory::Open) -> Running<'a>) -> Result<(),
     run(promise(&open))
 }
 
+fn on_ledger(promise: for<'a> fn(&'a ledger::Open) -> Running<'a>) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("journal.db");
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Ledger>>>> {
+        let path = path.clone();
+        Box::pin(async move {
+            let database = Database::sqlite(&path).await.expect("opened");
+            Arc::new(SqlLedger::new(database)) as Arc<dyn Ledger>
+        })
+    };
+    run(promise(&open))
+}
+
 /// Every embedded backend × every promise.
 pub fn trials() -> Vec<Trial> {
     let bus = trials!(
@@ -87,5 +102,13 @@ pub fn trials() -> Vec<Trial> {
         an_incident_is_remembered_once,
         the_nearest_come_first,
     );
-    [bus, store, memory].into_iter().flatten().collect()
+    let ledger = trials!(
+        ledger,
+        "sqlite",
+        on_ledger,
+        a_claim_counts_until_it_is_settled,
+        a_day_is_shared_and_ends,
+        claims_at_once_stay_within_a_budget,
+    );
+    [bus, store, memory, ledger].into_iter().flatten().collect()
 }

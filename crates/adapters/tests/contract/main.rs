@@ -5,6 +5,7 @@ mod embedded;
 mod forge;
 mod github;
 mod kafka;
+mod openai;
 mod outages;
 mod postgres;
 mod redis;
@@ -23,6 +24,7 @@ fn main() {
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())
+        .chain(openai::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

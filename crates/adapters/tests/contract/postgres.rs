@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use sre_space_adapters::database::Database;
+use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_peers::Postgres;
-use sre_space_ports::contract::{memory, store};
+use sre_space_ports::contract::{ledger, memory, store};
+use sre_space_ports::ledger::Ledger;
 use sre_space_ports::memory::Memory;
 use sre_space_ports::store::{Store, StoreError};
 
@@ -34,6 +36,15 @@ fn remembering(server: &Shared<Postgres>, promise: for<'a> fn(&'a memory::Open) 
             let memory = EmbeddedMemory::open(postgres(&url).await).await.expect("opened");
             Arc::new(memory) as Arc<dyn Memory>
         })
+    };
+    run(promise(&open))
+}
+
+fn counting(server: &Shared<Postgres>, promise: for<'a> fn(&'a ledger::Open) -> Running<'a>) -> Result<(), Failed> {
+    let url = held(server).url();
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Ledger>>>> {
+        let url = url.clone();
+        Box::pin(async move { Arc::new(SqlLedger::new(postgres(&url).await)) as Arc<dyn Ledger> })
     };
     run(promise(&open))
 }
@@ -76,9 +87,18 @@ pub fn trials() -> Vec<Trial> {
             an_incident_is_remembered_once,
             the_nearest_come_first,
         );
+        let books = promises!(
+            ledger,
+            "postgres",
+            counting,
+            server,
+            a_claim_counts_until_it_is_settled,
+            a_day_is_shared_and_ends,
+            claims_at_once_stay_within_a_budget,
+        );
         let second =
             trial("store/postgres/a_second_owner_is_refused", server, |server| run(refused(held(&server).url())));
-        stores.into_iter().chain(memories).chain([second]).collect()
+        stores.into_iter().chain(memories).chain(books).chain([second]).collect()
     })
 }
 

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, HumanDecision};
+use super::{Change, Cost, HumanDecision};
+use crate::counsel::{Counsel, Offer};
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{IncidentId, Sha};
 use crate::journal::Agent;
@@ -23,6 +24,9 @@ pub struct Finding {
     pub signature: Signature,
     /// What to do; `None` when the catalogue offers nothing.
     pub remedy: Option<Remedy>,
+    /// Everything the catalogue offers, `remedy` first; empty where no model is to be asked.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
 }
 
 /// What happened. Every effect answers with one of these.
@@ -46,6 +50,13 @@ pub enum Event {
     },
     /// Brain answered.
     Diagnosed(Box<Finding>),
+    /// A model was asked about the diagnosis, or could not be.
+    Counselled {
+        /// What came of it.
+        counsel: Box<Counsel>,
+        /// What the incident's questions cost so far.
+        cost: Cost,
+    },
     /// Brain cannot say.
     GaveUp(String),
     /// The change is rendered.
@@ -121,6 +132,8 @@ pub enum Effect {
     Recall,
     /// Ask Brain.
     Diagnose,
+    /// Ask a model about the diagnosis.
+    Counsel,
     /// Render the remedy into a change.
     Render,
     /// Ask policy.
@@ -161,6 +174,7 @@ impl Effect {
             Self::OpenTicket => "open-ticket",
             Self::Recall => "recall",
             Self::Diagnose => "diagnose",
+            Self::Counsel => "counsel",
             Self::Render => "render",
             Self::Rule => "rule",
             Self::CreateBranch => "create-branch",
@@ -184,7 +198,7 @@ impl Effect {
         match self {
             Self::AwaitConfirmation | Self::AwaitDeploy | Self::Verify | Self::Hold | Self::AwaitCalm => Agent::Scout,
             Self::Recall => Agent::Cag,
-            Self::Diagnose => Agent::Brain,
+            Self::Diagnose | Self::Counsel => Agent::Brain,
             Self::Rule => Agent::Guardrail,
             Self::Render
             | Self::CreateBranch
@@ -208,6 +222,7 @@ impl Effect {
             | Self::OpenTicket
             | Self::Recall
             | Self::Diagnose
+            | Self::Counsel
             | Self::Render
             | Self::Rule
             | Self::AwaitChecks

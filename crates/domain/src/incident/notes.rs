@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Finding, Note};
-use crate::diagnosis::Source;
+use super::{Finding, Incident, Note};
+use crate::counsel::Counsel;
+use crate::diagnosis::{Confidence, Source};
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
 use crate::proposal::{Proposal, Verdict};
@@ -33,10 +34,23 @@ pub(super) fn fixer(text: &str, data: Value) -> Note {
 pub(super) fn diagnosed(found: &Finding) -> Note {
     let agent = match found.source {
         Source::Cag => Agent::Cag,
-        Source::BrainRules => Agent::Brain,
+        Source::BrainRules | Source::BrainLlm => Agent::Brain,
     };
     let text = format!("{} (confidence {})", found.diagnosis.summary, found.diagnosis.confidence);
     tell(agent, Phase::Orient, &text, json!({"diagnosis": found.diagnosis, "remedy": found.remedy}))
+}
+
+/// What a model said, or why rules went on alone. Its words are in the facts only: the sentence is ours.
+pub(super) fn counselled(incident: &Incident, counsel: &Counsel) -> Note {
+    let text = match counsel {
+        Counsel::Given(advice) => {
+            let confidence = incident.diagnosis.as_ref().map_or(Confidence::NONE, |found| found.confidence);
+            let chosen = advice.choice.map_or("no remedy to choose".to_owned(), |at| format!("remedy R{}", at + 1));
+            format!("{} was asked: {chosen}, certainty {:.3} (confidence {confidence})", advice.model, advice.certainty)
+        }
+        Counsel::Lacking { why } => format!("rules go on alone: {why}"),
+    };
+    tell(Agent::Brain, Phase::Orient, &text, json!({"counsel": counsel, "cost": incident.cost}))
 }
 
 /// The change, as it would be made.

@@ -8,10 +8,11 @@ use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled,
 use super::{
     Approval, Change, Effect, EscalationReason, Event, Finding, HumanDecision, Incident, Note, Rules, State, Step, Word,
 };
+use crate::diagnosis::Source;
 use crate::ids::{IncidentId, Sha};
 use crate::journal::{Agent, Phase};
 use crate::knowledge::Similar;
-use crate::proposal::{Decision, Proposal, Verdict};
+use crate::proposal::{Decision, Proposal, Remedy, Verdict};
 use crate::recovery::{Outcome, Recovery};
 use crate::signal::Signal;
 
@@ -30,7 +31,7 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Faded => matches!(state, State::Detected | State::Matching | State::Diagnosing),
         Event::Known(_) => matches!(state, State::Matching | State::Diagnosing),
         Event::TicketOpened(_) | Event::Recalled { .. } => state == State::Matching,
-        Event::Diagnosed(_) | Event::GaveUp(_) => state == State::Diagnosing,
+        Event::Diagnosed(_) | Event::Counselled { .. } | Event::GaveUp(_) => state == State::Diagnosing,
         Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
         Event::Branched
         | Event::Committed(_)
@@ -60,6 +61,7 @@ impl Machine<'_> {
             Event::TicketOpened(number) => self.ticket_opened(number),
             Event::Recalled { found, similar } => self.recalled(found, similar),
             Event::Diagnosed(found) => self.found(*found),
+            Event::Counselled { counsel, cost } => self.counselled(*counsel, cost),
             Event::GaveUp(why) => self.gave_up(why),
             Event::Rendered(proposal) => self.rendered(*proposal),
             Event::Ruled(verdict) => self.ruled(verdict),
@@ -248,10 +250,9 @@ impl Machine<'_> {
         self.page(State::AwaitingHuman, EscalationReason::AutonomyOff, why, None)
     }
 
-    /// A finding goes on only with confidence strictly above the threshold and a remedy that was not tried yet.
+    /// What rules found is told a model where there is one; what was verified here before is not.
     fn found(mut self, found: Finding) -> Step {
         let note = diagnosed(&found);
-        let confidence = found.diagnosis.confidence.get();
         let incident = &mut self.incident;
         incident.service.clone_from(&found.diagnosis.service);
         incident.operation.clone_from(&found.diagnosis.operation);
@@ -259,12 +260,23 @@ impl Machine<'_> {
         incident.signature = Some(found.signature);
         incident.source = Some(found.source);
         incident.diagnosis = Some(found.diagnosis);
+        incident.offers = found.offers;
+        incident.counsel = None;
+        match found.source {
+            Source::BrainRules if self.rules.asks_model => self.to(State::Diagnosing, Effect::Counsel, note),
+            Source::Cag | Source::BrainRules | Source::BrainLlm => self.concluded(found.remedy, note),
+        }
+    }
+
+    /// A finding goes on only with confidence strictly above the threshold and a remedy that was not tried yet.
+    pub(super) fn concluded(mut self, remedy: Option<Remedy>, note: Note) -> Step {
+        let confidence = self.incident.diagnosis.as_ref().map_or(0.0, |found| found.confidence.get());
         if confidence <= self.rules.confidence_threshold {
             let why = format!("confidence {confidence:.3} is not above {:.2}", self.rules.confidence_threshold);
             return self.page(State::Escalated, EscalationReason::LowConfidence, why, Some(note));
         }
         let tried = self.incident.tried();
-        match found.remedy.filter(|remedy| !tried.iter().any(|other| other.is_same(remedy))) {
+        match remedy.filter(|remedy| !tried.iter().any(|other| other.is_same(remedy))) {
             Some(remedy) => {
                 self.incident.remedy = Some(remedy);
                 self.to(State::Deciding, Effect::Render, note)

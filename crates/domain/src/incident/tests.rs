@@ -59,6 +59,7 @@ fn finding(confidence: f64, remedy: Option<Remedy>) -> Finding {
             facts: vec!["waits".into()],
         },
         remedy,
+        offers: vec![],
     }
 }
 

@@ -23,7 +23,7 @@ use thiserror::Error;
 pub use self::change::Guilty;
 use self::forest::Forest;
 use self::origin::Origin;
-pub use self::remedy::bind;
+pub use self::remedy::{bind, offers};
 use self::shape::{Seen, Shape};
 use self::walk::How;
 use crate::catalogue::Catalogue;

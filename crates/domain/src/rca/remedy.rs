@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Current, Reading};
 use crate::catalogue::{Catalogue, Knob, KnobType};
+use crate::counsel::Offer;
 use crate::diagnosis::{FaultKind, Term};
 use crate::proposal::{KnobValue, Remedy};
 
@@ -17,10 +18,29 @@ const PATIENCE: f64 = 1.25;
 type Choice = (Remedy, Term);
 
 /// Chooses a remedy that was not tried yet, and says how clear the choice was; `None` when nothing declared fits.
-///
-/// What can be computed from observation comes first; then what the owners prepared for this kind of fault, in their order.
 pub fn bind(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Remedy]) -> Option<Choice> {
-    let untried = |(remedy, _): &Choice| !tried.iter().any(|other| other.is_same(remedy));
+    choices(reading, rules, current, tried).next()
+}
+
+/// Everything declared that fits and was not tried yet, the choice of [`bind`] first.
+pub fn offers(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Remedy]) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = Vec::new();
+    for (remedy, clear) in choices(reading, rules, current, tried) {
+        if !offers.iter().any(|offer| offer.remedy.is_same(&remedy)) {
+            offers.push(Offer { remedy, clear });
+        }
+    }
+    offers
+}
+
+/// What can be computed from observation comes first; then what the owners prepared for this kind of fault, in their order.
+fn choices<'a>(
+    reading: &Reading,
+    rules: &Catalogue,
+    current: &Current,
+    tried: &'a [Remedy],
+) -> impl Iterator<Item = Choice> + use<'a> {
+    let untried = move |(remedy, _): &Choice| !tried.iter().any(|other| other.is_same(remedy));
     let computed: Vec<Choice> = match reading.kind {
         FaultKind::PoolExhausted => larger_pool(reading, rules, current).into_iter().collect(),
         FaultKind::BadChange => revert(reading).into_iter().collect(),
@@ -34,7 +54,7 @@ pub fn bind(reading: &Reading, rules: &Catalogue, current: &Current, tried: &[Re
         | FaultKind::ErrorBurst
         | FaultKind::Unknown => Vec::new(),
     };
-    computed.into_iter().chain(prepared(reading, rules, current)).find(untried)
+    computed.into_iter().chain(prepared(reading, rules, current)).filter(move |choice| untried(choice))
 }
 
 /// What the owners of the origin prepared for this kind of fault: patches, switches that are not thrown yet, more replicas, a

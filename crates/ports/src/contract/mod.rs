@@ -2,5 +2,7 @@
 
 pub mod bus;
 pub mod forge;
+pub mod ledger;
+pub mod llm;
 pub mod memory;
 pub mod store;

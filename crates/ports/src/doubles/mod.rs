@@ -1,3 +1,5 @@
 //! In-memory stand-ins that record what they were asked.
 
 pub mod forge;
+pub mod ledger;
+pub mod llm;
