@@ -5,6 +5,7 @@
 
 mod backends;
 mod keys;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use self::backends::{Bus, Database};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, without_password};
+pub use self::memory::{Embeddings, Memory, Qdrant};
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -65,6 +67,8 @@ pub struct Settings {
     pub bus_fallback: bool,
     /// The SQL database.
     pub database: Database,
+    /// The incident memory.
+    pub memory: Memory,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -113,6 +117,7 @@ impl Reader<'_> {
             bus: self.bus(),
             bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
             database: self.database(),
+            memory: self.memory(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",

@@ -1,5 +1,7 @@
 //! The backends behind the ports: the one list of what exists.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +14,11 @@ use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
 use sre_space_adapters::forge::local::LocalForge;
-use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_adapters::upstream::{Upstream, UpstreamStatus};
+use sre_space_domain::seal::SealKey;
 use sre_space_ports::bus::{Bus, BusError};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
@@ -24,6 +26,7 @@ use sre_space_ports::policy::Policy;
 use sre_space_ports::probe::Prober;
 use sre_space_ports::store::{Store, StoreError};
 
+pub use self::memory::{look_at_memory, memory, reembed};
 use crate::config::{self, Settings};
 
 /// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
@@ -52,6 +55,8 @@ pub struct Parts {
     pub recollection: Arc<dyn Recollection>,
     /// Writes it; Curator's.
     pub memory: Arc<dyn Memory>,
+    /// What lessons are sealed with.
+    pub seal: SealKey,
     /// Rules.
     pub policy: Arc<dyn Policy>,
     /// Probes.
@@ -68,7 +73,7 @@ impl Parts {
         sre_space_tls::install();
         let database = database(settings).await?;
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
-        let memory = Arc::new(EmbeddedMemory::open(database).await?);
+        let remembering = memory::open(settings, database).await?;
         let forge = forge(settings)?;
         Ok(Self {
             store,
@@ -76,11 +81,12 @@ impl Parts {
             repository: forge.clone(),
             changes: forge.clone(),
             issues: forge,
-            recollection: memory.clone(),
-            memory,
+            recollection: remembering.recollection,
+            memory: remembering.memory,
+            seal: memory::seal(settings)?,
             policy: Arc::new(policies(settings.policy_dir.as_deref())?),
             prober: Arc::new(HttpProber::new()?),
-            upstreams: Vec::new(),
+            upstreams: remembering.upstreams,
         })
     }
 
@@ -91,7 +97,7 @@ impl Parts {
 }
 
 /// The database with journal, incidents and embedded memory.
-async fn database(settings: &Settings) -> Result<Arc<Database>> {
+pub(super) async fn database(settings: &Settings) -> Result<Arc<Database>> {
     match &settings.database {
         config::Database::Sqlite(path) => {
             Database::sqlite(path).await.with_context(|| format!("cannot open the journal {}", path.display()))

@@ -38,6 +38,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("data directory", data_dir(&settings.data_dir)),
             ("database", database(&settings).await),
             ("bus", app::look_at_bus(&settings).await),
+            ("memory", app::look_at_memory(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),

@@ -60,6 +60,13 @@ keys! {
     "KAFKA_SASL_USERNAME", "a name", "", "as whom";
     "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";
     "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
+    "QDRANT_URL", "http://… or https://…, the gRPC port", "", "the Qdrant server of the incident memory (unset: embedded, beside the journal)";
+    "QDRANT_API_KEY", "a secret", "", "and its key";
+    "SRE_SPACE_MEMORY_KEY", "a secret of 64 hexadecimal digits", "", "what lessons are sealed with (unset: memory.key in the data folder, made at the first start)";
+    "OPENAI_EMBEDDING_MODEL", "a model's name", "", "embeddings of an OpenAI-compatible server in place of the built-in ones";
+    "OPENAI_BASE_URL", "http://… or https://…", "https://api.openai.com/v1", "where that server is";
+    "OPENAI_API_KEY", "a secret", "", "and its key";
+    "SRE_SPACE_EMBEDDING_FILES", "a folder", "", "a local sentence model (not in this build)";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";

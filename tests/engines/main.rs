@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sre_space_peers::{Kafka, Missing, Peer, Postgres, Redis};
+use sre_space_peers::{Kafka, Missing, Peer, Postgres, Qdrant, Redis};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
 /// Plays at once; each leaves most of a core idle.
@@ -20,6 +20,7 @@ const AT_ONCE: usize = 3;
 struct Engines {
     bus: Option<Broker>,
     postgres: bool,
+    qdrant: bool,
 }
 
 /// What carries the bus.
@@ -29,27 +30,30 @@ enum Broker {
     Kafka,
 }
 
-const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false };
-const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false };
-const ON_POSTGRES: Engines = Engines { bus: None, postgres: true };
-const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true };
+const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false, qdrant: false };
+const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false, qdrant: false };
+const ON_POSTGRES: Engines = Engines { bus: None, postgres: true, qdrant: false };
+const ON_QDRANT: Engines = Engines { bus: None, postgres: false, qdrant: true };
+const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true, qdrant: true };
 
 /// The servers, as they were started for one play.
 struct Servers {
     redis: Option<Mutex<Redis>>,
     kafka: Option<Mutex<Kafka>>,
     postgres: Option<Mutex<Postgres>>,
+    qdrant: Option<Mutex<Qdrant>>,
     env: Vec<(&'static str, String)>,
 }
 
 impl Engines {
     fn name(self) -> &'static str {
-        match (self.bus, self.postgres) {
-            (Some(Broker::Redis), false) => "bus-redis",
-            (Some(Broker::Kafka), false) => "bus-kafka",
-            (None, true) => "store-postgres",
-            (Some(_), true) => "all-together",
-            (None, false) => "embedded",
+        match (self.bus, self.postgres, self.qdrant) {
+            (Some(Broker::Redis), false, false) => "bus-redis",
+            (Some(Broker::Kafka), false, false) => "bus-kafka",
+            (None, true, false) => "store-postgres",
+            (None, false, true) => "memory-qdrant",
+            (None, false, false) => "embedded",
+            (None, true, true) | (Some(_), true, _) | (Some(_), _, true) => "all-together",
         }
     }
 
@@ -67,6 +71,7 @@ impl Engines {
         let redis = (self.bus == Some(Broker::Redis)).then(Redis::start);
         let kafka = (self.bus == Some(Broker::Kafka)).then(Kafka::start);
         let postgres = self.postgres.then(Postgres::start);
+        let qdrant = self.qdrant.then(Qdrant::start);
         let mut env = Vec::new();
         if let Some(redis) = &redis {
             env.extend([("SRE_SPACE_BUS", "redis".to_owned()), ("REDIS_URL", redis.url())]);
@@ -75,8 +80,9 @@ impl Engines {
             env.extend([("SRE_SPACE_BUS", "kafka".to_owned()), ("KAFKA_BROKERS", kafka.brokers())]);
         }
         env.extend(postgres.as_ref().map(|postgres| ("DATABASE_URL", postgres.url())));
-        let postgres = postgres.map(Mutex::new);
-        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, env }
+        env.extend(qdrant.as_ref().map(|qdrant| ("QDRANT_URL", qdrant.url())));
+        let (postgres, qdrant) = (postgres.map(Mutex::new), qdrant.map(Mutex::new));
+        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, qdrant, env }
     }
 }
 
@@ -89,6 +95,7 @@ impl Servers {
         self.redis.iter().for_each(|redis| what(&mut *held(redis)));
         self.kafka.iter().for_each(|kafka| what(&mut *held(kafka)));
         self.postgres.iter().for_each(|postgres| what(&mut *held(postgres)));
+        self.qdrant.iter().for_each(|qdrant| what(&mut *held(qdrant)));
     }
 
     fn url(&self, name: &str) -> Option<&str> {
@@ -103,7 +110,7 @@ fn main() {
 }
 
 fn trials() -> Vec<Trial> {
-    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_ALL];
+    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_QDRANT, ON_ALL];
     let heals = engines.into_iter().flat_map(|engines| {
         ["500", "bad-deploy"].map(|fault| {
             trial(format!("{}/{fault}/heals_and_is_accounted_for", engines.name()), engines, move || {
@@ -115,6 +122,9 @@ fn trials() -> Vec<Trial> {
         trial("bus-redis/a_server_that_is_not_there_is_named".to_owned(), ON_REDIS, || refuses(ON_REDIS, "REDIS_URL")),
         trial("store-postgres/a_server_that_is_not_there_is_named".to_owned(), ON_POSTGRES, || {
             refuses(ON_POSTGRES, "DATABASE_URL")
+        }),
+        trial("memory-qdrant/a_server_that_is_not_there_is_named".to_owned(), ON_QDRANT, || {
+            refuses(ON_QDRANT, "QDRANT_URL")
         }),
     ];
     let no_brokers = trial("bus-kafka/a_server_that_is_not_there_is_named".to_owned(), ON_KAFKA, || {

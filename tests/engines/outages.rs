@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use sre_space_stage::{ENDS, PATIENCE, Stage, text};
 
-use crate::{Engines, ON_KAFKA, ON_POSTGRES, ON_REDIS, account, on, trial};
+use crate::{Engines, ON_KAFKA, ON_POSTGRES, ON_QDRANT, ON_REDIS, account, on, trial};
 
 /// How long a server that is paused does not answer.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         (ON_REDIS, &[Outage::Killed, Outage::Paused][..]),
         (ON_KAFKA, &[Outage::Paused]),
         (ON_POSTGRES, &[Outage::Killed, Outage::Paused]),
+        (ON_QDRANT, &[Outage::Killed, Outage::Paused]),
     ];
     for (engines, outages) in outages {
         for (round, outage) in outages.iter().copied().cycle().take(10 * outages.len()).enumerate() {

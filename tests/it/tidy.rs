@@ -78,7 +78,10 @@ fn only_the_crew_starts_tasks() {
 #[test]
 fn only_the_app_names_backends() {
     let server = rust_files(&["src"]);
-    assert_eq!(holding(&server, "sre_space_adapters", &["src/app/parts.rs"]), Vec::<PathBuf>::new());
+    assert_eq!(
+        holding(&server, "sre_space_adapters", &["src/app/parts.rs", "src/app/parts/memory.rs"]),
+        Vec::<PathBuf>::new()
+    );
 }
 
 #[test]

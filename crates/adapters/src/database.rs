@@ -16,7 +16,7 @@ use sre_space_ports::store::StoreError;
 use tokio::sync::Mutex;
 
 /// Version of the newest migration.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 /// Name of the session lock: "sre-space" in ASCII, cut to eight bytes.
 const SESSION_LOCK: i64 = 0x7372_652d_7370_6163;
 /// Connections that read.
@@ -111,7 +111,11 @@ impl Database {
 
 fn migrations() -> Migrator {
     let journal = include_str!("../migrations/0001_journal.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "journal".into(), MigrationType::Simple, journal, false)])
+    let vectors = include_str!("../migrations/0002_vectors.sql").into_sql_str();
+    Migrator::with_migrations(vec![
+        Migration::new(1, "journal".into(), MigrationType::Simple, journal, false),
+        Migration::new(2, "vectors".into(), MigrationType::Simple, vectors, false),
+    ])
 }
 
 fn unmigrated(error: MigrateError) -> StoreError {

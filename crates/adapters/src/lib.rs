@@ -6,5 +6,6 @@ pub mod forge;
 pub mod memory;
 pub mod policy;
 pub mod probe;
+pub mod seal_file;
 pub mod store;
 pub mod upstream;

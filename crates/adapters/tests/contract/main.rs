@@ -5,6 +5,7 @@ mod embedded;
 mod forge;
 mod kafka;
 mod postgres;
+mod qdrant;
 mod redis;
 mod shared;
 
@@ -20,6 +21,7 @@ fn main() {
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())
+        .chain(qdrant::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

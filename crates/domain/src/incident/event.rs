@@ -7,7 +7,7 @@ use super::{Change, HumanDecision};
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{IncidentId, Sha};
 use crate::journal::Agent;
-use crate::knowledge::{Signature, Similar};
+use crate::knowledge::{Doubt, Signature, Similar};
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -43,6 +43,9 @@ pub enum Event {
         found: Option<Box<Finding>>,
         /// The nearest earlier incidents, best first.
         similar: Vec<Similar>,
+        /// Why a remedy that is remembered for it was not taken.
+        #[serde(default)]
+        doubt: Option<Doubt>,
     },
     /// Brain answered.
     Diagnosed(Box<Finding>),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Finding, Note};
 use crate::diagnosis::Source;
 use crate::journal::{Agent, Phase};
-use crate::knowledge::Similar;
+use crate::knowledge::{Doubt, Similar};
 use crate::proposal::{Proposal, Verdict};
 use crate::recovery::Recovery;
 
@@ -17,11 +17,21 @@ pub(super) fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note 
 /// What the memory resembles this to; `None` when it is empty.
 pub(super) fn remembered(similar: &[Similar]) -> Option<Note> {
     let one = |other: &Similar| {
-        format!("{} ({}, {}, {:.3})", other.incident, other.service, other.kind.as_str(), other.score)
+        let doubtful = if other.verified { "" } else { ", not verified here" };
+        format!("{} ({}, {}, {:.3}{doubtful})", other.incident, other.service, other.kind.as_str(), other.score)
     };
     let all: Vec<String> = similar.iter().map(one).collect();
     let text = format!("nearest earlier incidents: {}", all.join(", "));
     (!similar.is_empty()).then(|| tell(Agent::Cag, Phase::Orient, &text, json!({"similar": similar})))
+}
+
+/// CAG has no answer, or one it doubts.
+pub(super) fn unrecalled(doubt: Option<Doubt>) -> Note {
+    let text = match &doubt {
+        Some(doubt) => format!("the remembered remedy is not applied unasked: {doubt}; to Brain"),
+        None => "no verified remedy for this shape of failure: to Brain".to_owned(),
+    };
+    tell(Agent::Cag, Phase::Orient, &text, doubt.map_or(json!({}), |doubt| json!({"doubt": doubt})))
 }
 
 /// What Fixer did.
