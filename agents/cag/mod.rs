@@ -79,7 +79,7 @@ impl Question {
         if support == 0 {
             return Err((!all.is_empty()).then_some(Doubt::Unsealed(all.len())));
         }
-        let (against, margin) = known.against(&bound.remedy);
+        let (against, margin) = known.against(&signature, &bound.remedy);
         if against >= support {
             return Err(Some(Doubt::Contradicted { support, against, margin }));
         }
@@ -93,8 +93,8 @@ impl Question {
 
 impl Remembered<'_> {
     /// Verified lessons of another remedy that are about the same failure, and the least margin to one.
-    fn against(&self, remedy: &Remedy) -> (usize, f64) {
-        let exact = self.lessons.iter().map(|lesson| (lesson, 0.0));
+    fn against(&self, signature: &Signature, remedy: &Remedy) -> (usize, f64) {
+        let exact = self.lessons.iter().filter(|lesson| lesson.signature == *signature).map(|lesson| (lesson, 0.0));
         let near = self.near.iter().map(|found| (&found.lesson, 1.0 - found.score));
         let others: Vec<(&Lesson, f64)> = exact
             .chain(near)

@@ -16,6 +16,9 @@ use sre_space_ports::memory::{Memory, Recollection};
 use super::database;
 use crate::config::{self, Embeddings, Settings};
 
+/// The key that lessons are sealed with, in the data folder.
+const KEY_FILE: &str = "memory.key";
+
 /// An open memory.
 pub(super) struct Remembering {
     pub recollection: Arc<dyn Recollection>,
@@ -61,7 +64,7 @@ async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Ups
 pub(super) fn seal(settings: &Settings) -> Result<SealKey> {
     match &settings.memory.key {
         Some(key) => Ok(SealKey::try_from(key.0.as_str())?),
-        None => Ok(seal_file::open(&settings.data_dir.join("memory.key"))?),
+        None => Ok(seal_file::open(&settings.data_dir.join(KEY_FILE))?),
     }
 }
 
@@ -94,6 +97,9 @@ pub async fn reembed(settings: &Settings) -> Result<u64> {
 /// What the memory's servers say of themselves, or what is wrong and which setting to look at.
 pub async fn look_at_memory(settings: &Settings) -> Result<String, String> {
     sre_space_tls::install();
+    if settings.data_dir.join(KEY_FILE).exists() {
+        seal(settings).map_err(|error| format!("{error:#}"))?;
+    }
     let (embedder, _) = embedder(settings).await.map_err(|error| format!("{error:#}"))?;
     let kind = embedder.kind();
     let Some(qdrant) = &settings.memory.qdrant else { return Ok(format!("beside the journal; vectors {kind}")) };

@@ -10,6 +10,9 @@ use super::words::words;
 /// Candidates whose vectors are compared exactly.
 pub(super) const RESCORED: usize = 32;
 
+/// How far a score of bytes may be from that of exact vectors, twice.
+const ROUNDING: f64 = 0.01;
+
 /// A text that may be near a question.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -55,13 +58,21 @@ impl Index {
     }
 
     /// What the `k` nearest are certainly among; their cosines are still those of bytes.
+    ///
+    /// The texts that share most words with the question set a mark; a text whose words and the best of cosines would not reach
+    /// it is left out unseen. Where no words are shared, every vector is looked at.
     pub fn candidates(&self, (text, vector): (&str, &[f32]), k: usize) -> Vec<Candidate> {
         let shared = self.sparse.scores(&words(text));
-        let cosines = self.dense.cosines(vector);
-        let both = shared.into_iter().zip(cosines).enumerate();
-        let mut found: Vec<Candidate> =
-            both.map(|(at, (shared, cosine))| Candidate { at, shared, cosine: f64::from(cosine) }).collect();
-        let most = RESCORED.max(k.saturating_mul(2)).min(found.len());
+        let asked = self.dense.question(vector);
+        let seen =
+            |at: usize, shared: f64| Some(Candidate { at, shared, cosine: f64::from(self.dense.cosine(at, &asked)?) });
+        let mark = mark(&shared, k, &seen);
+        let hopeful = |(at, shared): (usize, &f64)| {
+            let found = (f64::midpoint(*shared, 1.0) >= mark).then(|| seen(at, *shared)).flatten()?;
+            (found.score() >= mark).then_some(found)
+        };
+        let mut found: Vec<Candidate> = shared.iter().enumerate().filter_map(hopeful).collect();
+        let most = RESCORED.max(k.saturating_mul(2));
         if most < found.len() {
             found.select_nth_unstable_by(most, |a, b| b.score().total_cmp(&a.score()));
             found.truncate(most);
@@ -74,6 +85,21 @@ impl Index {
         let rescored = |found: Candidate| Candidate { cosine: cosine(question.1, &exact(found.at)), ..found };
         best(self.candidates(question, k).into_iter().map(rescored).collect(), k)
     }
+}
+
+/// A score that the `k` best certainly reach: what the `k`-th of those that share most words has, less the error of bytes.
+fn mark(shared: &[f64], k: usize, seen: &dyn Fn(usize, f64) -> Option<Candidate>) -> f64 {
+    let mut leading: Vec<(usize, f64)> =
+        shared.iter().copied().enumerate().filter(|(_, shared)| *shared > 0.0).collect();
+    let most = RESCORED.max(k.saturating_mul(2));
+    if most < leading.len() {
+        leading.select_nth_unstable_by(most, |a, b| b.1.total_cmp(&a.1));
+        leading.truncate(most);
+    }
+    let mut scores: Vec<f64> =
+        leading.into_iter().filter_map(|(at, shared)| seen(at, shared)).map(|found| found.score()).collect();
+    scores.sort_by(|a, b| b.total_cmp(a));
+    k.checked_sub(1).and_then(|last| scores.get(last)).map_or(f64::NEG_INFINITY, |score| score - ROUNDING)
 }
 
 /// Cosine of two unit vectors.

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a contract is a test: it fails by panicking")]
 
 mod embedded;
+mod embeddings;
 mod forge;
 mod kafka;
 mod postgres;
@@ -22,6 +23,7 @@ fn main() {
         .chain(kafka::trials())
         .chain(postgres::trials())
         .chain(qdrant::trials())
+        .chain(embeddings::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -75,3 +75,20 @@ pub(super) fn recovery_note(recovery: &Recovery) -> Note {
     );
     tell(Agent::Scout, Phase::Verify, &text, json!(recovery))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{Standing, TrackRecord};
+
+    #[test]
+    fn a_remembered_remedy_that_is_not_taken_says_why_in_numbers() {
+        let standing = Standing { record: TrackRecord { verified: 2, failed: 1 }, trust: 0.86, threshold: 0.9 };
+        let doubt = Doubt::Distrusted { remedy: "db-pool-size".into(), standing };
+        let note = unrecalled(Some(doubt.clone()));
+        let text = "the remembered remedy is not applied unasked: db-pool-size worked 2 time(s) and failed 1 time(s): \
+                    trust 0.860 is not above 0.90; to Brain";
+        assert_eq!((note.text.as_str(), note.data), (text, json!({"doubt": doubt})));
+        assert_eq!(unrecalled(None).text, "no verified remedy for this shape of failure: to Brain");
+    }
+}
