@@ -1,21 +1,16 @@
 //! Brain on generated incidents, with the owners' file as they write it.
 
-#[expect(dead_code, reason = "the domain's own tests play the other faults")]
-#[path = "../../crates/domain/src/rca/tests/town.rs"]
-mod town;
-
 use std::collections::BTreeMap;
 
-use sre_space_domain as domain;
 use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::knowledge::{Doubt, Lesson, Origin, Standing, TrackRecord};
 use sre_space_domain::proposal::KnobValue;
 use sre_space_domain::seal::SealKey;
 
-use self::town::{Fault, Town};
 use super::*;
 use crate::cag;
+use crate::town::{Fault, Town};
 
 const RULES: &str = r#"{
   "version": 1,
@@ -101,7 +96,7 @@ fn recall(
     (rules, current): &(Catalogue, Current),
     tried: &[Remedy],
     lessons: &[Lesson],
-) -> Result<domain::incident::Finding, Option<Doubt>> {
+) -> Result<sre_space_domain::incident::Finding, Option<Doubt>> {
     let key = SealKey::from([1; 32]);
     let sealed = |lesson: &Lesson| Lesson { seal: key.seal(lesson), ..lesson.clone() };
     let lessons: Vec<Lesson> = lessons.iter().map(sealed).collect();

@@ -1,19 +1,14 @@
 //! What CAG takes from a memory that others can write to.
 
-#[expect(dead_code, reason = "the domain's own tests play the other faults")]
-#[path = "../../crates/domain/src/rca/tests/town.rs"]
-mod town;
-
 use std::collections::BTreeMap;
 
-use sre_space_domain as domain;
 use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::knowledge::{Origin, TrackRecord, trust};
 use sre_space_domain::proposal::KnobValue;
 use ulid::Ulid;
 
-use self::town::Town;
 use super::*;
+use crate::town::Town;
 
 const RULES: &str = r#"{
   "version": 1,

@@ -27,8 +27,7 @@ pub async fn of_all(stage: &Stage, servers: &Servers) {
     if let Some(url) = servers.url("DATABASE_URL") {
         of_postgres(stage, url, servers.qdrant.is_none()).await;
     }
-    if let Some(qdrant) = &servers.qdrant {
-        let books = held(qdrant).books();
+    if let Some(books) = books(servers) {
         of_qdrant(stage, &books).await;
     }
 }
@@ -156,6 +155,11 @@ async fn of_postgres(stage: &Stage, url: &str, remembers: bool) {
     let lessons: i64 =
         sqlx::query_scalar("SELECT count(*) FROM lessons").fetch_one(&mut postgres).await.expect("lessons");
     assert_eq!(lessons, i64::from(remembers));
+}
+
+/// What the play's Qdrant server was asked and holds.
+pub fn books(servers: &Servers) -> Option<Books> {
+    servers.qdrant.as_ref().map(|qdrant| held(qdrant).books())
 }
 
 /// Every resolved incident is a point, written once and looked up before, and the API finds it there.

@@ -4,6 +4,7 @@
 
 mod account;
 mod outages;
+mod seals;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -131,7 +132,7 @@ fn trials() -> Vec<Trial> {
         refuses(ON_KAFKA, "KAFKA_BROKERS")
     });
     let stands_in = trial("bus-redis/a_bus_inside_may_stand_in_loudly".to_owned(), ON_REDIS, stands_in);
-    heals.chain(refusals).chain([no_brokers, stands_in]).chain(outages::trials()).collect()
+    heals.chain(refusals).chain([no_brokers, stands_in]).chain(outages::trials()).chain(seals::trials()).collect()
 }
 
 /// A trial, or the reason why it cannot be made here.

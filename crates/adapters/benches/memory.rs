@@ -1,7 +1,7 @@
 //! How fast the embedded memory answers among 100,000 lessons: `cargo bench -p sre-space-adapters --bench memory`.
 //!
-//! An exact look-up, the scan for what is near a shape of failure (CAG's margin), and a text that resembles nothing, in milliseconds
-//! as they pass and as the processor spent them. Exit code 1 when a bound is missed.
+//! An exact look-up, the scan for what is near a shape of failure (CAG's margin), and a text that shares no word with any, so that every
+//! vector is looked at. Exit code 1 when a bound is missed.
 #![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use std::time::Instant;
@@ -41,23 +41,22 @@ fn main() {
         shelf.add(lesson, &vector);
     }
     println!("{MANY} lessons, {DIMENSION} numbers a vector, {ROUNDS} rounds");
-    let looked_up = times(|round| {
+    let looked_up = times(&shelf, |round| {
         let asked = lesson(round * 249);
         let fingerprint = asked.signature.fingerprint();
         move |shelf: &Shelf| assert_eq!(shelf.lookup(&fingerprint)[0].signature, asked.signature)
-    })(&shelf);
-    let scanned = times(|round| {
+    });
+    let scanned = times(&shelf, |round| {
         let asked = lesson(round * 249);
         move |shelf: &Shelf| {
             let found = nearest(shelf, &asked.signature.words());
             assert_eq!(shelf.all()[found[0].at].signature, asked.signature);
         }
-    })(&shelf);
-    let in_vain =
-        times(|round| move |shelf: &Shelf| assert_eq!(nearest(shelf, &format!("nothing {round}x")).len(), 10));
-    let lookup = told("exact look-up", &looked_up, Some(("p99", LOOKUP_MS)));
-    let scan = told("margin scan", &scanned, Some(("p50", SCAN_MS)));
-    told("a text like nothing", &in_vain(&shelf), None);
+    });
+    let in_vain = times(&shelf, |_| |shelf: &Shelf| assert_eq!(nearest(shelf, "nothing like it").len(), 10));
+    let lookup = told("exact look-up", &looked_up, Some((99, LOOKUP_MS)));
+    let scan = told("margin scan", &scanned, Some((50, SCAN_MS)));
+    told("a text like nothing", &in_vain, None);
     std::process::exit(i32::from(!(lookup && scan)));
 }
 
@@ -72,33 +71,22 @@ fn nearest(shelf: &Shelf, text: &str) -> Vec<Candidate> {
     best(shelf.candidates((text, &vector), 10).into_iter().map(exact).collect(), 10)
 }
 
-/// Wall and processor milliseconds of each round, sorted.
-fn times<Work: FnOnce(&Shelf)>(prepare: impl Fn(usize) -> Work) -> impl Fn(&Shelf) -> [Vec<f64>; 2] {
-    move |shelf| {
-        // Nanoseconds that this thread ran, as Linux counts them.
-        let processor = || {
-            let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-            told.split(' ').next().and_then(|spent| spent.parse::<f64>().ok()).unwrap_or_default() / 1e6
-        };
-        let mut both = [Vec::new(), Vec::new()];
-        for round in 0..ROUNDS {
-            let work = prepare(round);
-            let (began, spent) = (Instant::now(), processor());
-            work(shelf);
-            both[1].push(processor() - spent);
-            both[0].push(began.elapsed().as_secs_f64() * 1e3);
-        }
-        both.each_mut().map(|times| {
-            times.sort_by(f64::total_cmp);
-            std::mem::take(times)
-        })
-    }
+/// Milliseconds of each round, sorted.
+fn times<Work: FnOnce(&Shelf)>(shelf: &Shelf, prepare: impl Fn(usize) -> Work) -> Vec<f64> {
+    let timed = |work: Work| {
+        let began = Instant::now();
+        work(shelf);
+        began.elapsed().as_secs_f64() * 1e3
+    };
+    let mut times: Vec<f64> = (0..ROUNDS).map(|round| timed(prepare(round))).collect();
+    times.sort_by(f64::total_cmp);
+    times
 }
 
-fn told(what: &str, [wall, processor]: &[Vec<f64>; 2], bound: Option<(&str, f64)>) -> bool {
-    let at = |times: &[f64], percent: usize| times[(times.len() - 1) * percent / 100];
-    let line = |times: &[f64]| format!("p50 {:.3} ms, p99 {:.3} ms", at(times, 50), at(times, 99));
-    let wanted = bound.map_or(String::new(), |(which, most)| format!("; wanted: {which} at most {most} ms"));
-    println!("{what:<20} {}; processor {}{wanted}", line(wall), line(processor));
-    bound.is_none_or(|(which, most)| at(wall, if which == "p50" { 50 } else { 99 }) <= most)
+/// Prints the times; answers whether the bound on one of their percentiles is kept.
+fn told(what: &str, times: &[f64], bound: Option<(usize, f64)>) -> bool {
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    let wanted = bound.map_or(String::new(), |(which, most)| format!("; wanted: p{which} at most {most} ms"));
+    println!("{what:<20} p50 {:.3} ms, p90 {:.3} ms, p99 {:.3} ms{wanted}", at(50), at(90), at(99));
+    bound.is_none_or(|(which, most)| at(which) <= most)
 }

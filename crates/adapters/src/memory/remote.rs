@@ -41,10 +41,17 @@ pub struct Endpoint {
     pub model: String,
 }
 
+/// Without the URL, which may hold a password.
+impl From<reqwest::Error> for AskError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(error.without_url())
+    }
+}
+
 #[derive(Debug, Error)]
 enum AskError {
     #[error("no answer: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    Unreachable(reqwest::Error),
     #[error("it answered {0}")]
     Busy(StatusCode),
     #[error("it refuses with {0}")]

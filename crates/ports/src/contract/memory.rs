@@ -64,7 +64,7 @@ pub async fn an_incident_is_remembered_once(open: &Open) {
     let another = Lesson { postmortem: "another story".into(), ..lesson.clone() };
     memory.remember(&another).await.expect("left as it is");
     let fingerprint = lesson.signature.fingerprint();
-    assert_eq!(memory.lookup(&fingerprint).await.expect("read"), [lesson.clone()]);
+    assert_eq!(memory.lookup(&fingerprint).await.expect("read"), std::slice::from_ref(&lesson));
     assert_eq!(memory.nearest("bad-change", 9).await.expect("read").len(), 1);
     drop(memory);
     assert_eq!(open().await.all().await.expect("read"), [lesson]);

@@ -14,7 +14,7 @@ use qdrant_client::{Payload, Qdrant, QdrantError};
 use sre_space_domain::ids::Digest;
 use sre_space_domain::knowledge::Lesson;
 use sre_space_ports::memory::{MOST_ALIKE, MOST_LESSONS, MemoryError};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::memory::embedder::Kind;
 use crate::upstream::{CallError, Upstream};
@@ -25,6 +25,8 @@ const PREFIX: &str = "sre_space_lessons-";
 const ANSWER: Duration = Duration::from_secs(5);
 /// Points of one answer.
 const PAGE: u32 = 256;
+/// Letters of somebody else's error that are shown.
+const LONGEST: usize = 200;
 /// The first version with the queries asked here.
 const OLDEST: (u64, u64) = (1, 10);
 
@@ -270,27 +272,23 @@ impl Wire {
     }
 }
 
+/// The status of an error, where the server answered with one.
+fn status(error: &QdrantError) -> Option<&Status> {
+    if let QdrantError::ResponseError { status } = error { Some(status) } else { None }
+}
+
 /// Whether an error is an answer, and would be the same again.
 fn is_no(error: &QdrantError) -> bool {
-    match error {
-        QdrantError::ResponseError { status } => matches!(
-            status.code(),
-            Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented
-        ),
-        _ => false,
-    }
+    let nos = [Code::Unauthenticated, Code::PermissionDenied, Code::InvalidArgument, Code::Unimplemented];
+    status(error).is_some_and(|status| nos.contains(&status.code()))
 }
 
 /// An error without the headers that came with it.
 fn told(error: &QdrantError) -> String {
-    match error {
-        QdrantError::ResponseError { status } => {
-            let words: String = status.message().chars().filter(|letter| !letter.is_control()).take(200).collect();
-            let mend = if status.code() == Code::Unauthenticated { " (QDRANT_API_KEY)" } else { "" };
-            format!("{:?}: {words}{mend}", status.code())
-        }
-        _ => error.to_string().chars().take(200).collect(),
-    }
+    let Some(status) = status(error) else { return error.to_string().chars().take(LONGEST).collect() };
+    let words: String = status.message().chars().filter(|letter| !letter.is_control()).take(LONGEST).collect();
+    let mend = if status.code() == Code::Unauthenticated { " (QDRANT_API_KEY)" } else { "" };
+    format!("{:?}: {words}{mend}", status.code())
 }
 
 fn text(payload: &HashMap<String, Value>, field: &str) -> Option<String> {
