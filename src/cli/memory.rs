@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 use sre_space_domain::knowledge::{Lesson, Origin};
+use sre_space_ports::store::StoreError;
 
 use super::client::{Client, Output, Server};
 use super::{GOOD, on_runtime};
@@ -76,8 +77,7 @@ fn search(text: &str, k: usize, (server, given, settings): (&Server, &Given, &Se
         let found = if server.is_named(given) {
             Client::new(server, given)?.get(&path(text, k)).await?
         } else {
-            let opened = app::memory(settings).await;
-            let memory = opened.context("a running server has the memory to itself: ask it with --server URL")?;
+            let memory = app::memory(settings).await.map_err(unless_taken)?;
             let found = memory.nearest(text, k).await?;
             found.iter().map(|found| json!({"score": found.score, "lesson": found.lesson})).collect()
         };
@@ -87,6 +87,14 @@ fn search(text: &str, k: usize, (server, given, settings): (&Server, &Given, &Se
         }
         Ok(GOOD)
     })
+}
+
+/// An embedded memory belongs to the server that runs over it.
+fn unless_taken(error: anyhow::Error) -> anyhow::Error {
+    match matches!(error.downcast_ref(), Some(StoreError::Taken)) {
+        true => error.context("ask the running server with --server URL"),
+        false => error,
+    }
 }
 
 /// Everything but letters and digits is escaped, so that no text is taken for a part of the URL.
