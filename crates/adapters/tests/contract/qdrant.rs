@@ -63,6 +63,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("memory/qdrant/another_kind_of_vector_is_refused_until_reembedded", || {
             alone(|server| Box::pin(reembedded(server)))
         }),
+        Trial::test("memory/qdrant/what_is_no_lesson_is_passed_over", || alone(|server| Box::pin(passed_over(server)))),
         Trial::test("memory/qdrant/a_wrong_key_is_refused_for_good", || run(refused())),
         Trial::test("memory/qdrant/a_server_that_is_away_may_be_asked_again", || {
             alone(|server| Box::pin(away(server)))
@@ -116,6 +117,33 @@ async fn reembedded(server: Qdrant) {
     assert_eq!(memory.all().await.expect("read"), lessons);
     assert_eq!(server.books().points.len(), 1, "the old collection is gone");
     assert_eq!(QdrantMemory::look(&address, &ours).await.expect("looked"), "1.20.0, 70 lesson(s)");
+}
+
+/// A stranger writes a point that is no lesson, under the fingerprint of one.
+async fn passed_over(server: Qdrant) {
+    let memory = QdrantMemory::open(&at(&server), Arc::new(Lexical::default())).await.expect("opened");
+    let ours = lesson(1);
+    memory.remember(&ours).await.expect("remembered");
+    let collection = server.books().points.into_keys().next().expect("a collection");
+    let fingerprint = ours.signature.fingerprint();
+    let stranger = qdrant_client::Qdrant::from_url(&server.url()).skip_compatibility_check().build().expect("a client");
+    for (number, stored) in [None, Some("{"), Some("{}")].into_iter().enumerate() {
+        let payload: [(&str, qdrant_client::qdrant::Value); 3] = [
+            ("fingerprint", fingerprint.as_str().into()),
+            ("words", ours.signature.words().into()),
+            ("incident", format!("inc_{number}").into()),
+        ];
+        let mut payload = qdrant_client::Payload::from(payload);
+        if let Some(stored) = stored {
+            payload.insert("lesson", stored);
+        }
+        let vector = sre_space_adapters::memory::embed::embed(&ours.signature.words());
+        let point = PointStruct::new(uuid(number), vector, payload);
+        stranger.upsert_points(UpsertPointsBuilder::new(&collection, vec![point])).await.expect("written");
+    }
+    assert_eq!(memory.lookup(&fingerprint).await.expect("read"), std::slice::from_ref(&ours));
+    let found = memory.nearest(&ours.signature.words(), 9).await.expect("found");
+    assert_eq!(found.iter().map(|found| &found.lesson).collect::<Vec<_>>(), [&ours]);
 }
 
 async fn refused() {

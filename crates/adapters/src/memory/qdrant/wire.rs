@@ -15,6 +15,7 @@ use sre_space_domain::ids::Digest;
 use sre_space_domain::knowledge::Lesson;
 use sre_space_ports::memory::{MOST_ALIKE, MOST_LESSONS, MemoryError};
 use tonic::{Code, Status};
+use tracing::warn;
 
 use crate::memory::embedder::Kind;
 use crate::upstream::{CallError, Upstream};
@@ -193,7 +194,7 @@ impl Wire {
         let most = u32::try_from(MOST_ALIKE).unwrap_or(PAGE);
         let scroll = ScrollPointsBuilder::new(&self.collection).filter(same).order_by(newest).limit(most);
         let found = self.call(self.client.scroll(scroll.with_payload(true))).await?;
-        found.result.iter().map(|point| lesson(&point.payload)).collect()
+        Ok(found.result.iter().filter_map(|point| readable(&point.payload)).collect())
     }
 
     /// Cosines of the nearest points; of these only, when some are given.
@@ -219,8 +220,8 @@ impl Wire {
             let ids: Vec<PointId> = some.iter().map(Point::id).collect();
             let get = GetPointsBuilder::new(&self.collection, ids).with_payload(true);
             for point in self.call(self.client.get_points(get)).await?.result {
-                let lesson = lesson(&point.payload)?;
-                lessons.extend(Point::read(point.id).map(|id| (id, lesson)));
+                let lesson = readable(&point.payload);
+                lessons.extend(Point::read(point.id).zip(lesson));
             }
         }
         Ok(lessons)
@@ -298,4 +299,9 @@ fn text(payload: &HashMap<String, Value>, field: &str) -> Option<String> {
 fn lesson(payload: &HashMap<String, Value>) -> Result<Lesson, MemoryError> {
     let stored = text(payload, "lesson").ok_or_else(|| MemoryError::Corrupt("a point without a lesson".into()))?;
     serde_json::from_str(&stored).map_err(|error| MemoryError::Corrupt(error.to_string()))
+}
+
+/// A lesson, if it is one. What lies there and is none was not written by us, and must not stand in the way of those that were.
+fn readable(payload: &HashMap<String, Value>) -> Option<Lesson> {
+    lesson(payload).inspect_err(|error| warn!(%error, "a point of the memory is passed over")).ok()
 }
