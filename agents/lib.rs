@@ -14,3 +14,10 @@ pub mod human;
 mod ownership;
 pub mod present;
 pub mod scout;
+
+#[cfg(test)]
+use sre_space_domain as domain;
+#[cfg(test)]
+#[expect(dead_code, reason = "the domain's own tests play the other faults")]
+#[path = "../crates/domain/src/rca/tests/town.rs"]
+mod town;

@@ -18,7 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::parts::{Parts, look_at_bus, look_at_model, look_at_postgres, policies, repository};
+pub use self::parts::{
+    Parts, look_at_bus, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed, repository,
+};
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
 use crate::config::Settings;

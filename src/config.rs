@@ -6,6 +6,7 @@
 mod backends;
 mod forge;
 mod keys;
+mod memory;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use self::backends::{Bus, Database};
 pub use self::forge::{Credentials, Forge, Hidden};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, without_password};
+pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::{Model, Secret};
 
 /// A mistake in the settings: key, value, and what would be accepted.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub database: Database,
     /// The model Brain asks about what rules found.
     pub model: Option<Model>,
+    /// The incident memory.
+    pub memory: Memory,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -123,6 +127,7 @@ impl Reader<'_> {
             bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
             database: self.database(),
             model: self.model(),
+            memory: self.memory(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",

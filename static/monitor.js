@@ -141,7 +141,7 @@ function story(incident) {
       + percent(incident.signal.baseline) + "; statistic " + incident.signal.statistic.toFixed(1) + " over "
       + incident.signal.threshold.toFixed(1)],
     ["seen by", incident.signal.sources.join(", ")],
-    ["seen before", incident.similar.map(other => other.service + " " + other.kind + " " + other.score.toFixed(3)).join(", ")],
+    ["seen before", incident.similar.map(other => other.service + " " + other.kind + " " + other.score.toFixed(3) + (other.verified ? "" : " (not verified here)")).join(", ")],
     ["person", incident.escalation && incident.escalation.detail, "bad"],
   ])];
   if (incident.diagnosis) parts.push(...diagnosis(incident));

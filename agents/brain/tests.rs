@@ -1,22 +1,18 @@
 //! Brain on generated incidents, with the owners' file as they write it.
 
-#[expect(dead_code, reason = "the domain's own tests play the other faults")]
-#[path = "../../crates/domain/src/rca/tests/town.rs"]
-mod town;
-
 mod counsel;
 
 use std::collections::BTreeMap;
 
-use sre_space_domain as domain;
 use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::{IncidentId, Sha};
-use sre_space_domain::knowledge::Lesson;
+use sre_space_domain::knowledge::{Doubt, Lesson, Origin, Standing, TrackRecord};
 use sre_space_domain::proposal::KnobValue;
+use sre_space_domain::seal::SealKey;
 
-use self::town::{Fault, Town};
 use super::*;
 use crate::cag;
+use crate::town::{Fault, Town};
 
 const RULES: &str = r#"{
   "version": 1,
@@ -97,44 +93,62 @@ fn what_was_tried_is_left_and_without_a_catalogue_nothing_is_touched() {
     assert_eq!(found.remedy, None);
 }
 
+fn recall(
+    question: &cag::Question,
+    (rules, current): &(Catalogue, Current),
+    tried: &[Remedy],
+    lessons: &[Lesson],
+) -> Result<sre_space_domain::incident::Finding, Option<Doubt>> {
+    let key = SealKey::from([1; 32]);
+    let sealed = |lesson: &Lesson| Lesson { seal: key.seal(lesson), ..lesson.clone() };
+    let lessons: Vec<Lesson> = lessons.iter().map(sealed).collect();
+    let known = cag::Remembered { lessons: &lessons, near: &[], key: &key };
+    let bound = question.bind(rules, current, tried).ok_or(None)?;
+    question.recall(bound, &known, Standing { record: TrackRecord::default(), trust: 0.0, threshold: 0.9 })
+}
+
 #[test]
 fn a_lesson_answers_the_same_fault_again_with_sizes_of_today() {
-    let (rules, current) = rules();
-    let question = |town: &Town, seed| cag::read(&town.play(seed), Some(&rules)).expect("a question");
+    let rules = rules();
+    let question = |town: &Town, seed| cag::read(&town.play(seed), Some(&rules.0)).expect("a question");
     let lesson = |town: &Town, remedy| Lesson {
         incident: incident(),
         signature: question(town, 1).signature(),
         remedy,
         at_ms: 0,
         postmortem: String::new(),
+        origin: Origin::Unknown,
+        seal: None,
     };
     let lessons = [lesson(&Town::default(), larger(100)), lesson(&bad_deploy(), reverted())];
     let today = question(&Town { load: 60.0, ..Town::default() }, 9);
-    let found = today.recall(&rules, &current, &[], &lessons).expect("a hit");
+    let found = recall(&today, &rules, &[], &lessons).expect("a hit");
     assert_eq!((found.source, found.remedy), (Source::Cag, Some(larger(50))));
     let again = Town { deploys: vec![(0, "aaaaaaaaaa"), (6_000, "cccccccccc")], ..bad_deploy() };
     let again = Town { commits: vec![("cccccccccc", "rules/pricing.rhai"), ("aaaaaaaaaa", "engine.yaml")], ..again };
-    let found = question(&again, 3).recall(&rules, &current, &[], &lessons).expect("a hit");
+    let found = recall(&question(&again, 3), &rules, &[], &lessons).expect("a hit");
     assert_eq!(found.remedy, Some(Remedy::Revert { service: "engine".into(), commit: Sha("cccccccccc".into()) }));
     assert!(found.diagnosis.confidence.get() > 0.90, "{:#?}", found.diagnosis.terms);
 }
 
 #[test]
 fn no_lesson_no_answer_and_none_that_was_tried() {
-    let (rules, current) = rules();
-    let question = cag::read(&Town::default().play(1), Some(&rules)).expect("a question");
+    let rules = rules();
+    let question = cag::read(&Town::default().play(1), Some(&rules.0)).expect("a question");
     let mut lesson = Lesson {
         incident: incident(),
         signature: question.signature(),
         remedy: larger(100),
         at_ms: 0,
         postmortem: String::new(),
+        origin: Origin::Unknown,
+        seal: None,
     };
-    assert_eq!(question.recall(&rules, &current, &[], &[]), None);
-    assert_eq!(question.recall(&rules, &current, &[larger(90)], std::slice::from_ref(&lesson)), None);
+    assert_eq!(recall(&question, &rules, &[], &[]), Err(None));
+    assert_eq!(recall(&question, &rules, &[larger(90)], std::slice::from_ref(&lesson)), Err(None));
     lesson.remedy = Remedy::turn("engine", "cache", KnobValue::Int(100));
-    assert_eq!(question.recall(&rules, &current, &[], std::slice::from_ref(&lesson)), None);
+    assert_eq!(recall(&question, &rules, &[], std::slice::from_ref(&lesson)), Err(None));
     lesson.remedy = larger(100);
     lesson.signature.facts.push("else".into());
-    assert_eq!(question.recall(&rules, &current, &[], &[lesson]), None);
+    assert_eq!(recall(&question, &rules, &[], &[lesson]), Err(None));
 }

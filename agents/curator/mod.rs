@@ -10,9 +10,10 @@ mod tests;
 
 use sre_space_domain::incident::{Incident, State};
 use sre_space_domain::journal::Entry;
-use sre_space_domain::knowledge::{Lesson, Signature};
+use sre_space_domain::knowledge::{Lesson, Origin, Signature};
 use sre_space_domain::postmortem;
 use sre_space_domain::recovery::Outcome;
+use sre_space_domain::seal::SealKey;
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
 use thiserror::Error;
 
@@ -42,22 +43,23 @@ impl CuratorError {
     }
 }
 
-/// Files the lesson of a proven incident, once: asked again, it answers with the lesson already there.
+/// Files the lesson of a proven incident under our seal, once: asked again, it answers with the lesson already there.
 ///
 /// # Errors
 /// [`CuratorError::NotProven`] unless the incident is learning, its recovery is RECOVERED, and shape and remedy are known.
 pub async fn remember(
     memory: &dyn Memory,
-    incident: &Incident,
-    entries: &[Entry],
+    key: &SealKey,
+    (incident, entries): (&Incident, &[Entry]),
     at_ms: i64,
 ) -> Result<Lesson, CuratorError> {
     let mut lesson = proven(incident, at_ms)?;
     let known = memory.lookup(&lesson.signature.fingerprint()).await?;
-    if let Some(there) = known.into_iter().find(|known| known.incident == lesson.incident) {
+    if let Some(there) = known.into_iter().find(|known| known.incident == lesson.incident && key.holds(known)) {
         return Ok(there);
     }
     lesson.postmortem = postmortem::write(incident, entries);
+    lesson.seal = key.seal(&lesson);
     memory.remember(&lesson).await?;
     Ok(lesson)
 }
@@ -71,14 +73,7 @@ pub async fn recall_similar(
     signature: &Signature,
     k: usize,
 ) -> Result<Vec<Match>, MemoryError> {
-    memory.nearest(&words(signature), k).await
-}
-
-/// A shape of failure as text to search by: the signature's own words, nothing else.
-pub fn words(signature: &Signature) -> String {
-    let head = [signature.service.as_str(), signature.operation.as_str(), signature.kind.as_str()];
-    let words: Vec<&str> = head.into_iter().chain(signature.facts.iter().map(String::as_str)).collect();
-    words.join(" ")
+    memory.nearest(&signature.words(), k).await
 }
 
 /// The lesson of an incident whose recovery is proven; its post-mortem is still to be written.
@@ -87,10 +82,16 @@ fn proven(incident: &Incident, at_ms: i64) -> Result<Lesson, CuratorError> {
     if incident.state != State::Learning {
         return Err(refused("it is not in the state learning"));
     }
-    if incident.recovery.as_ref().map(|recovery| recovery.verdict) != Some(Outcome::Recovered) {
-        return Err(refused("its recovery is not RECOVERED"));
-    }
+    let recovered = incident.recovery.as_ref().filter(|recovery| recovery.verdict == Outcome::Recovered);
+    let recovery = recovered.ok_or_else(|| refused("its recovery is not RECOVERED"))?;
     let signature = incident.signature.clone().ok_or_else(|| refused("the shape of the failure is not known"))?;
     let remedy = incident.remedy.clone().ok_or_else(|| refused("no remedy is in hand"))?;
-    Ok(Lesson { incident: incident.id.clone(), signature, remedy, at_ms, postmortem: String::new() })
+    let origin = Origin::Verified {
+        revision: incident.change.as_ref().and_then(|change| change.revision.clone()),
+        samples: recovery.samples,
+        statistic: recovery.statistic,
+        threshold: recovery.threshold,
+    };
+    let (incident, postmortem) = (incident.id.clone(), String::new());
+    Ok(Lesson { incident, signature, remedy, at_ms, postmortem, origin, seal: None })
 }

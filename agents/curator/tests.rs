@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::{Digest, IncidentId};
 use sre_space_domain::incident::{Incident, State};
-use sre_space_domain::knowledge::{Lesson, Signature};
+use sre_space_domain::knowledge::{Lesson, Origin, Signature};
 use sre_space_domain::postmortem;
 use sre_space_domain::proposal::{KnobValue, Remedy};
 use sre_space_domain::recovery::{Outcome, Recovery};
+use sre_space_domain::seal::SealKey;
 use sre_space_domain::signal::{Certainty, Signal, SignalKind};
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
 use ulid::Ulid;
@@ -37,6 +38,10 @@ impl Recollection for Notebook {
         let lessons = self.lessons.lock().expect("lock");
         Ok(lessons.iter().take(k).map(|lesson| Match { lesson: lesson.clone(), score: 0.5 }).collect())
     }
+
+    async fn all(&self) -> Result<Vec<Lesson>, MemoryError> {
+        Ok(self.lessons.lock().expect("lock").clone())
+    }
 }
 
 #[async_trait]
@@ -48,6 +53,10 @@ impl Memory for Notebook {
         self.lessons.lock().expect("lock").push(lesson.clone());
         Ok(())
     }
+}
+
+fn key() -> SealKey {
+    SealKey::from([1; 32])
 }
 
 fn signature() -> Signature {
@@ -104,26 +113,29 @@ fn proven() -> Incident {
 async fn a_proven_recovery_becomes_a_lesson() {
     let memory = Notebook::default();
     let incident = proven();
-    let expected = Lesson {
+    let mut expected = Lesson {
         incident: incident.id.clone(),
         signature: signature(),
         remedy: remedy(),
         at_ms: 7,
         postmortem: postmortem::write(&incident, &[]),
+        origin: Origin::Verified { revision: None, samples: 120, statistic: -5.0, threshold: -4.6 },
+        seal: None,
     };
-    assert_eq!(remember(&memory, &incident, &[], 7).await.expect("remembered"), expected);
+    expected.seal = key().seal(&expected);
+    assert_eq!(remember(&memory, &key(), (&incident, &[]), 7).await.expect("remembered"), expected);
     assert_eq!(*memory.lessons.lock().expect("lock"), [expected]);
 }
 
 #[tokio::test]
 async fn remembering_twice_leaves_the_first_lesson() {
     let memory = Notebook::default();
-    let first = remember(&memory, &proven(), &[], 7).await.expect("remembered");
-    let again = remember(&memory, &proven(), &[], 8).await.expect("found");
+    let first = remember(&memory, &key(), (&proven(), &[]), 7).await.expect("remembered");
+    let again = remember(&memory, &key(), (&proven(), &[]), 8).await.expect("found");
     assert_eq!(again, first);
     assert_eq!(*memory.lessons.lock().expect("lock"), [first]);
     let next = Incident { id: IncidentId::new(Ulid::from_parts(2, 2)), ..proven() };
-    remember(&memory, &next, &[], 9).await.expect("remembered");
+    remember(&memory, &key(), (&next, &[]), 9).await.expect("remembered");
     assert_eq!(memory.lessons.lock().expect("lock").len(), 2, "another incident of the same shape is another lesson");
 }
 
@@ -143,7 +155,7 @@ async fn what_is_not_proven_is_not_remembered() {
     }
     let memory = Notebook::default();
     for (expected, incident) in table {
-        let refused = remember(&memory, &incident, &[], 7).await.expect_err(expected);
+        let refused = remember(&memory, &key(), (&incident, &[]), 7).await.expect_err(expected);
         assert_eq!(refused.to_string(), format!("remember {}: {expected}", incident.id));
         assert!(!refused.is_transient());
     }
@@ -153,7 +165,7 @@ async fn what_is_not_proven_is_not_remembered() {
 #[tokio::test]
 async fn a_memory_that_fails_may_be_asked_again() {
     let memory = Notebook { broken: true, ..Notebook::default() };
-    let failed = remember(&memory, &proven(), &[], 7).await.expect_err("broken");
+    let failed = remember(&memory, &key(), (&proven(), &[]), 7).await.expect_err("broken");
     assert!(failed.is_transient());
     assert!(matches!(failed, CuratorError::Memory(MemoryError::Backend(_))));
 }
@@ -161,7 +173,7 @@ async fn a_memory_that_fails_may_be_asked_again() {
 #[tokio::test]
 async fn similar_lessons_are_searched_by_the_words_of_the_shape() {
     let memory = Notebook::default();
-    let lesson = remember(&memory, &proven(), &[], 7).await.expect("remembered");
+    let lesson = remember(&memory, &key(), (&proven(), &[]), 7).await.expect("remembered");
     let found = recall_similar(&memory, &signature(), 3).await.expect("found");
     assert_eq!(found, [Match { lesson, score: 0.5 }]);
     let text = "quote-engine GET /quote pool-exhausted fails-alone waits-for-pool".to_owned();

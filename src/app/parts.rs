@@ -1,5 +1,7 @@
 //! The backends behind the ports: the one list of what exists.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +15,13 @@ use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::llm::openai::{self, OpenAi};
-use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_adapters::upstream::{Upstream, UpstreamStatus};
 use sre_space_agents::brain::Adviser;
 use sre_space_domain::plain;
+use sre_space_domain::seal::SealKey;
 use sre_space_ports::bus::{Bus, BusError};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
@@ -27,6 +29,7 @@ use sre_space_ports::policy::Policy;
 use sre_space_ports::probe::Prober;
 use sre_space_ports::store::{Store, StoreError};
 
+pub use self::memory::{look_at_memory, memory, reembed};
 use super::forge::Forged;
 use crate::config::{self, Settings};
 
@@ -56,6 +59,8 @@ pub struct Parts {
     pub recollection: Arc<dyn Recollection>,
     /// Writes it; Curator's.
     pub memory: Arc<dyn Memory>,
+    /// What lessons are sealed with.
+    pub seal: SealKey,
     /// Rules.
     pub policy: Arc<dyn Policy>,
     /// Probes.
@@ -74,7 +79,7 @@ impl Parts {
         sre_space_tls::install();
         let database = database(settings).await?;
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
-        let memory = Arc::new(EmbeddedMemory::open(Arc::clone(&database)).await?);
+        let remembering = memory::open(settings, Arc::clone(&database)).await?;
         let forge = Forged::open(settings).await?;
         let (adviser, model) = adviser(settings, database)?.unzip();
         Ok(Self {
@@ -84,11 +89,12 @@ impl Parts {
             repository: forge.repository,
             changes: forge.changes,
             issues: forge.issues,
-            recollection: memory.clone(),
-            memory,
+            recollection: remembering.recollection,
+            memory: remembering.memory,
+            seal: memory::seal(settings)?,
             prober: Arc::new(HttpProber::new()?),
             adviser,
-            upstreams: forge.upstream.into_iter().chain(model).collect(),
+            upstreams: forge.upstream.into_iter().chain(model).chain(remembering.upstreams).collect(),
         })
     }
 
@@ -99,7 +105,7 @@ impl Parts {
 }
 
 /// The database with journal, incidents and embedded memory.
-async fn database(settings: &Settings) -> Result<Arc<Database>> {
+pub(super) async fn database(settings: &Settings) -> Result<Arc<Database>> {
     match &settings.database {
         config::Database::Sqlite(path) => {
             Database::sqlite(path).await.with_context(|| format!("cannot open the journal {}", path.display()))

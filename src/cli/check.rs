@@ -40,6 +40,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("database", database(&settings).await),
             ("bus", app::look_at_bus(&settings).await),
             ("model", app::look_at_model(&settings).await),
+            ("memory", app::look_at_memory(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),

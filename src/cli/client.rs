@@ -18,6 +18,14 @@ pub struct Server {
     pub output: Output,
 }
 
+impl Server {
+    /// Whether one is named, by the flag or by SRE_SPACE_SERVER.
+    pub fn is_named(&self, given: &Given) -> bool {
+        let set = given.0.get("SRE_SPACE_SERVER").is_some_and(|url| !url.is_empty());
+        self.server.is_some() || set
+    }
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod memory;
 mod people;
 mod plane;
 mod replay;
@@ -53,6 +54,8 @@ enum Command {
     Reject(people::Decide),
     /// Whether a running server may write to repositories; the kill switch.
     Autonomy(people::Switch),
+    /// What was learned: search it, take it out, bring it in.
+    Memory(memory::Args),
     /// Computes every number of a pull request's proof again, offline: its JSON, or the pull request's body.
     VerifyProof(verify_proof::Args),
     /// Whether every configured part can be used, and how to mend what cannot.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         }
         Command::VerifyProof(args) => with_settings(cli.config, |_| verify_proof::run(&args)),
         Command::Incidents(args) => with_settings(cli.config, |given| people::incidents(args, &given)),
+        Command::Memory(args) => with_settings(cli.config, |given| memory::run(args, &given)),
         Command::Approve(args) => with_settings(cli.config, |given| people::decide("approve", args, &given)),
         Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),
         Command::Autonomy(args) => with_settings(cli.config, |given| people::autonomy(args, &given)),

@@ -71,7 +71,7 @@ impl Reader<'_> {
     }
 
     /// A URL of one of these schemes. It may hold a password, and is not shown when it is refused.
-    fn url(&mut self, name: &str, schemes: &[&str]) -> String {
+    pub(super) fn url(&mut self, name: &str, schemes: &[&str]) -> String {
         let url = self.secret(name).unwrap_or_else(|| self.text(name));
         if !url.split_once("://").is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty()) {
             self.mistake(name, "***", accepts(name));

@@ -77,6 +77,11 @@ keys! {
     "SRE_SPACE_LLM_USD_PER_MTOK_IN", "US dollars, 0 or more", "0", "price of a million tokens sent";
     "SRE_SPACE_LLM_USD_PER_MTOK_OUT", "US dollars, 0 or more", "0", "price of a million tokens answered";
     "SRE_SPACE_LLM_ANSWER_TOKENS", "a whole number from 64 to 32768", "2048", "most tokens of an answer, reasoning included";
+    "QDRANT_URL", "http://… or https://…, the gRPC port", "", "the Qdrant server of the incident memory (unset: embedded, beside the journal)";
+    "QDRANT_API_KEY", "a secret", "", "and its key";
+    "SRE_SPACE_MEMORY_KEY", "a secret of 64 hexadecimal digits", "", "what lessons are sealed with (unset: memory.key in the data folder, made at the first start)";
+    "OPENAI_EMBEDDING_MODEL", "a model's name", "", "embeddings of an OpenAI-compatible server in place of the built-in ones";
+    "SRE_SPACE_EMBEDDING_FILES", "a folder", "", "a local sentence model (not in this build)";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";

@@ -242,8 +242,8 @@ async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
 
 async fn remember(context: &Context, incident: &Incident) -> Fallible<Event> {
     let entries = story(context, incident).await?;
-    let (memory, now_ms) = (context.parts.memory.as_ref(), context.now_ms());
-    outlasted(context, || curator::remember(memory, incident, &entries, now_ms)).await?;
+    let (memory, key, now_ms) = (context.parts.memory.as_ref(), &context.parts.seal, context.now_ms());
+    outlasted(context, || curator::remember(memory, key, (incident, &entries), now_ms)).await?;
     Ok(Event::Remembered)
 }
 

@@ -6,20 +6,21 @@ use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::counsel::Counsel;
 use sre_space_domain::evidence::Evidence;
 use sre_space_domain::incident::{Event, Incident};
-use sre_space_domain::knowledge::{Signature, Similar};
 use sre_space_domain::rca::{Current, Gap};
 use tokio::time::interval;
 use ulid::Ulid;
 
-use super::Context;
 use super::context::Listening;
 use super::effects::{Fallible, allowed, outlasted};
 use super::verify::Calm;
+use super::{Context, trust};
 
-/// Earlier incidents that are recalled with their scores.
+/// Earlier incidents that are shown with their scores.
 const NEAREST: usize = 3;
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
+/// Those that are looked at: enough that what was planted near does not hide what was verified.
+const NEAR: usize = 50;
 
 /// Evidence of one moment, with the owners' rules and what they changed lately.
 struct Reading {
@@ -81,21 +82,30 @@ pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<E
     let asked = |seen: &Reading| cag::read(&seen.evidence, seen.catalogue.as_ref());
     let (question, reading) = match look(context, incident, asked).await {
         Look::Enough(question, reading) => (question, reading),
-        Look::Lacking(_) => return Ok(Event::Recalled { found: None, similar: Vec::new() }),
+        Look::Lacking(_) => return Ok(Event::Recalled { found: None, similar: Vec::new(), doubt: None }),
         Look::Passed => return Ok(Event::Faded),
     };
     let Reading { catalogue, current, .. } = *reading;
-    let fingerprint = question.signature().fingerprint();
-    let lessons = outlasted(context, || context.parts.recollection.lookup(&fingerprint)).await?;
-    let found = catalogue.and_then(|rules| question.recall(&rules, &current, &incident.tried(), &lessons));
-    let similar = similar(context, &question.signature()).await?;
-    Ok(Event::Recalled { found: found.map(Box::new), similar })
-}
-
-async fn similar(context: &Context, signature: &Signature) -> Fallible<Vec<Similar>> {
-    let recollection = context.parts.recollection.as_ref();
-    let nearest = outlasted(context, || curator::recall_similar(recollection, signature, NEAREST)).await?;
-    Ok(nearest.iter().map(|found| Similar::to(&found.lesson, found.score)).collect())
+    let (signature, parts) = (question.signature(), &context.parts);
+    let fingerprint = signature.fingerprint();
+    let lessons = outlasted(context, || parts.recollection.lookup(&fingerprint)).await?;
+    let near = outlasted(context, || curator::recall_similar(parts.recollection.as_ref(), &signature, NEAR)).await?;
+    let known = cag::Remembered { lessons: &lessons, near: &near, key: &parts.seal };
+    let bound = |rules: Catalogue| Some((question.bind(&rules, &current, &incident.tried())?, rules));
+    let answer = match catalogue.and_then(bound) {
+        Some((bound, rules)) => {
+            let (what, threshold) = ((&bound.remedy, bound.kind), context.rules.confidence_threshold);
+            let standing = || trust::standing(parts.store.as_ref(), &rules, what, threshold);
+            let standing = outlasted(context, standing).await?;
+            question.recall(bound, &known, standing)
+        }
+        None => Err(None),
+    };
+    let similar = known.similar(NEAREST);
+    Ok(match answer {
+        Ok(found) => Event::Recalled { found: Some(Box::new(found)), similar, doubt: None },
+        Err(doubt) => Event::Recalled { found: None, similar, doubt },
+    })
 }
 
 /// Asks Brain.

@@ -2,7 +2,7 @@
 
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::diagnosis::FaultKind;
-use sre_space_domain::knowledge::{self, RemedyKey};
+use sre_space_domain::knowledge::{self, RemedyKey, Standing};
 use sre_space_domain::proposal::Remedy;
 use sre_space_ports::store::{Store, StoreError};
 
@@ -18,10 +18,20 @@ pub async fn earned(
     remedy: &Remedy,
     kind: FaultKind,
 ) -> Result<f64, StoreError> {
+    Ok(standing(store, catalogue, (remedy, kind), 1.0).await?.trust)
+}
+
+/// How a remedy stands: its record, and its trust against a threshold.
+pub async fn standing(
+    store: &dyn Store,
+    catalogue: &Catalogue,
+    (remedy, kind): (&Remedy, FaultKind),
+    threshold: f64,
+) -> Result<Standing, StoreError> {
     let vouched = catalogue.services.get(remedy.service()).map(|service| &service.vouched);
     let credit = |part: &&str| vouched.and_then(|vouched| vouched.get(*part)).copied().unwrap_or_default();
     // Together they are vouched for as far as the least of them is.
     let vouched = remedy.parts().iter().map(credit).min().unwrap_or_default();
     let record = store.track_record(&key(remedy, kind)).await?;
-    Ok(knowledge::trust(vouched, record))
+    Ok(Standing { record, trust: knowledge::trust(vouched, record), threshold })
 }

@@ -138,6 +138,10 @@ impl Recollection for Deadly<dyn Memory> {
     async fn nearest(&self, text: &str, k: usize) -> Result<Vec<Match>, MemoryError> {
         self.inner.nearest(text, k).await
     }
+
+    async fn all(&self) -> Result<Vec<Lesson>, MemoryError> {
+        self.inner.all().await
+    }
 }
 
 #[async_trait]

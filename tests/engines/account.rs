@@ -11,9 +11,10 @@ use redis::streams::{StreamInfoGroupsReply, StreamRangeReply};
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 use serde_json::Value;
 use sqlx::Connection as _;
+use sre_space_peers::Books;
 use sre_space_stage::{PATIENCE, Stage};
 
-use crate::Servers;
+use crate::{Servers, held};
 
 /// Every server of the play, once nothing new comes.
 pub async fn of_all(stage: &mut Stage, servers: &Servers) {
@@ -25,7 +26,10 @@ pub async fn of_all(stage: &mut Stage, servers: &Servers) {
         of_kafka(stage, brokers).await;
     }
     if let Some(url) = servers.url("DATABASE_URL") {
-        of_postgres(stage, url).await;
+        of_postgres(stage, url, servers.qdrant.is_none()).await;
+    }
+    if let Some(books) = books(servers) {
+        of_qdrant(stage, &books).await;
     }
     if let Some(github) = &servers.github {
         let incidents = stage.get("/api/v1/incidents").await.expect("the incidents");
@@ -139,7 +143,7 @@ async fn journaled(stage: &Stage, id: &str) -> Vec<String> {
 }
 
 /// The rows in the tables are those the API shows, without a gap.
-async fn of_postgres(stage: &Stage, url: &str) {
+async fn of_postgres(stage: &Stage, url: &str, remembers: bool) {
     let mut postgres = sqlx::PgConnection::connect(url).await.expect("connected");
     let (rows, newest): (i64, i64) =
         sqlx::query_as("SELECT count(*), max(seq) FROM journal").fetch_one(&mut postgres).await.expect("the journal");
@@ -167,5 +171,25 @@ async fn of_postgres(stage: &Stage, url: &str) {
     }
     let lessons: i64 =
         sqlx::query_scalar("SELECT count(*) FROM lessons").fetch_one(&mut postgres).await.expect("lessons");
-    assert_eq!(lessons, 1);
+    assert_eq!(lessons, i64::from(remembers));
+}
+
+/// What the play's Qdrant server was asked and holds.
+pub fn books(servers: &Servers) -> Option<Books> {
+    servers.qdrant.as_ref().map(|qdrant| held(qdrant).books())
+}
+
+/// Every resolved incident is a point, written once and looked up before, and the API finds it there.
+async fn of_qdrant(stage: &Stage, books: &Books) {
+    let shown = stage.get("/api/v1/incidents?state=resolved").await.expect("the incidents");
+    let resolved: Vec<&str> = shown.as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(books.points.values().copied().collect::<Vec<_>>(), [resolved.len()], "{books:?}");
+    let asked = |method: &str| books.requests.get(method).copied().unwrap_or_default();
+    // A write whose answer was lost is made again, and changes nothing.
+    assert!(asked("upsert") >= resolved.len() as u64, "{books:?}");
+    assert!(asked("scroll") > asked("upsert") && asked("query") > 0, "{books:?}");
+    let found = stage.get("/api/v1/memory/search?q=quote-engine&k=10").await.expect("the memory");
+    let found: Vec<&str> =
+        found.as_array().expect("a list").iter().filter_map(|one| one["lesson"]["incident"].as_str()).collect();
+    assert_eq!(found, resolved);
 }

@@ -5,12 +5,13 @@
 mod account;
 mod github;
 mod outages;
+mod seals;
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sre_space_peers::{Kafka, Missing, Peer, Postgres, Redis};
+use sre_space_peers::{Kafka, Missing, Peer, Postgres, Qdrant, Redis};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
 use self::github::OnGithub;
@@ -18,11 +19,13 @@ use self::github::OnGithub;
 /// Plays at once; each leaves most of a core idle.
 const AT_ONCE: usize = 3;
 
-/// The servers of one play; `None` where the embedded part is used.
+/// The servers of one play; the embedded part is used where there is none.
 #[derive(Clone, Copy)]
 struct Engines {
+    name: &'static str,
     bus: Option<Broker>,
     postgres: bool,
+    qdrant: bool,
     github: bool,
 }
 
@@ -33,11 +36,14 @@ enum Broker {
     Kafka,
 }
 
-const ON_REDIS: Engines = Engines { bus: Some(Broker::Redis), postgres: false, github: false };
-const ON_KAFKA: Engines = Engines { bus: Some(Broker::Kafka), postgres: false, github: false };
-const ON_POSTGRES: Engines = Engines { bus: None, postgres: true, github: false };
-const ON_GITHUB: Engines = Engines { bus: None, postgres: false, github: true };
-const ON_ALL: Engines = Engines { bus: Some(Broker::Kafka), postgres: true, github: true };
+const EMBEDDED: Engines = Engines { name: "embedded", bus: None, postgres: false, qdrant: false, github: false };
+const ON_REDIS: Engines = Engines { name: "bus-redis", bus: Some(Broker::Redis), ..EMBEDDED };
+const ON_KAFKA: Engines = Engines { name: "bus-kafka", bus: Some(Broker::Kafka), ..EMBEDDED };
+const ON_POSTGRES: Engines = Engines { name: "store-postgres", postgres: true, ..EMBEDDED };
+const ON_QDRANT: Engines = Engines { name: "memory-qdrant", qdrant: true, ..EMBEDDED };
+const ON_GITHUB: Engines = Engines { name: "forge-github", github: true, ..EMBEDDED };
+const ON_ALL: Engines =
+    Engines { name: "all-together", bus: Some(Broker::Kafka), postgres: true, qdrant: true, github: true };
 
 /// The servers, as they were started for one play.
 struct Servers {
@@ -45,21 +51,11 @@ struct Servers {
     kafka: Option<Mutex<Kafka>>,
     postgres: Option<Mutex<Postgres>>,
     github: Option<Mutex<OnGithub>>,
+    qdrant: Option<Mutex<Qdrant>>,
     env: Vec<(&'static str, String)>,
 }
 
 impl Engines {
-    fn name(self) -> &'static str {
-        match (self.bus, self.postgres, self.github) {
-            (Some(Broker::Redis), false, false) => "bus-redis",
-            (Some(Broker::Kafka), false, false) => "bus-kafka",
-            (None, true, false) => "store-postgres",
-            (None, false, true) => "forge-github",
-            (None, false, false) => "embedded",
-            (Some(_), _, _) | (None, true, true) => "all-together",
-        }
-    }
-
     fn missing(self) -> Option<Missing> {
         let bus = match self.bus {
             Some(Broker::Redis) => Redis::find(),
@@ -74,6 +70,8 @@ impl Engines {
         let redis = (self.bus == Some(Broker::Redis)).then(Redis::start);
         let kafka = (self.bus == Some(Broker::Kafka)).then(Kafka::start);
         let postgres = self.postgres.then(Postgres::start);
+        let qdrant = self.qdrant.then(Qdrant::start);
+        let github = self.github.then(OnGithub::start);
         let mut env = Vec::new();
         if let Some(redis) = &redis {
             env.extend([("SRE_SPACE_BUS", "redis".to_owned()), ("REDIS_URL", redis.url())]);
@@ -82,10 +80,16 @@ impl Engines {
             env.extend([("SRE_SPACE_BUS", "kafka".to_owned()), ("KAFKA_BROKERS", kafka.brokers())]);
         }
         env.extend(postgres.as_ref().map(|postgres| ("DATABASE_URL", postgres.url())));
-        let github = self.github.then(OnGithub::start);
+        env.extend(qdrant.as_ref().map(|qdrant| ("QDRANT_URL", qdrant.url())));
         env.extend(github.iter().flat_map(OnGithub::env));
-        let (postgres, github) = (postgres.map(Mutex::new), github.map(Mutex::new));
-        Servers { redis: redis.map(Mutex::new), kafka: kafka.map(Mutex::new), postgres, github, env }
+        Servers {
+            redis: redis.map(Mutex::new),
+            kafka: kafka.map(Mutex::new),
+            postgres: postgres.map(Mutex::new),
+            qdrant: qdrant.map(Mutex::new),
+            github: github.map(Mutex::new),
+            env,
+        }
     }
 }
 
@@ -98,6 +102,7 @@ impl Servers {
         self.redis.iter().for_each(|redis| what(&mut *held(redis)));
         self.kafka.iter().for_each(|kafka| what(&mut *held(kafka)));
         self.postgres.iter().for_each(|postgres| what(&mut *held(postgres)));
+        self.qdrant.iter().for_each(|qdrant| what(&mut *held(qdrant)));
     }
 
     /// None of them answers any more.
@@ -118,29 +123,26 @@ fn main() {
 }
 
 fn trials() -> Vec<Trial> {
-    let engines = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_GITHUB, ON_ALL];
-    let heals = engines.into_iter().flat_map(|engines| {
+    let heals = [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_QDRANT, ON_GITHUB, ON_ALL].into_iter().flat_map(|engines| {
         ["500", "bad-deploy"].map(|fault| {
-            trial(format!("{}/{fault}/heals_and_is_accounted_for", engines.name()), engines, move || {
-                heals(engines, fault)
-            })
+            let name = format!("{}/{fault}/heals_and_is_accounted_for", engines.name);
+            trial(name, engines, move || heals(engines, fault))
         })
     });
-    let refusals = [
-        trial("bus-redis/a_server_that_is_not_there_is_named".to_owned(), ON_REDIS, || refuses(ON_REDIS, "REDIS_URL")),
-        trial("store-postgres/a_server_that_is_not_there_is_named".to_owned(), ON_POSTGRES, || {
-            refuses(ON_POSTGRES, "DATABASE_URL")
-        }),
-        trial("forge-github/a_server_that_is_not_there_is_named".to_owned(), ON_GITHUB, || {
-            refuses(ON_GITHUB, "GITHUB_API_URL")
-        }),
+    let needed = [
+        (ON_REDIS, "REDIS_URL"),
+        (ON_KAFKA, "KAFKA_BROKERS"),
+        (ON_POSTGRES, "DATABASE_URL"),
+        (ON_QDRANT, "QDRANT_URL"),
+        (ON_GITHUB, "GITHUB_API_URL"),
     ];
-    let no_brokers = trial("bus-kafka/a_server_that_is_not_there_is_named".to_owned(), ON_KAFKA, || {
-        refuses(ON_KAFKA, "KAFKA_BROKERS")
+    let refusals = needed.into_iter().map(|(engines, setting)| {
+        let name = format!("{}/a_server_that_is_not_there_is_named", engines.name);
+        trial(name, engines, move || refuses(engines, setting))
     });
     let fed = trial("bus-kafka/another_program_may_write_to_the_topic".to_owned(), ON_KAFKA, fed_by_another);
     let stands_in = trial("bus-redis/a_bus_inside_may_stand_in_loudly".to_owned(), ON_REDIS, stands_in);
-    heals.chain(refusals).chain([no_brokers, stands_in, fed]).chain(outages::trials()).collect()
+    heals.chain(refusals).chain([fed, stands_in]).chain(outages::trials()).chain(seals::trials()).collect()
 }
 
 /// A trial, or the reason why it cannot be made here.

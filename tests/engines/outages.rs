@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use sre_space_stage::{ENDS, PATIENCE, Stage, text};
 
-use crate::{Engines, ON_KAFKA, ON_POSTGRES, ON_REDIS, account, on, trial};
+use crate::{Engines, ON_KAFKA, ON_POSTGRES, ON_QDRANT, ON_REDIS, account, on, trial};
 
 /// How long a server that is paused does not answer.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -29,11 +29,11 @@ pub fn trials() -> Vec<Trial> {
     let states = ["detected", "matching", "diagnosing", "deciding", "acting", "deploying", "verifying", "learning"];
     let mut trials = Vec::new();
     let outages = [Outage::Killed, Outage::Paused];
-    for engines in [ON_REDIS, ON_KAFKA, ON_POSTGRES] {
+    for engines in [ON_REDIS, ON_KAFKA, ON_POSTGRES, ON_QDRANT] {
         for (round, outage) in outages.iter().copied().cycle().take(ROUNDS * outages.len()).enumerate() {
             let round = round / outages.len();
             let state = states[(round + 1) % states.len()];
-            let name = format!("{}/outage/{outage:?}-{}-{state}", engines.name(), round).to_lowercase();
+            let name = format!("{}/outage/{outage:?}-{}-{state}", engines.name, round).to_lowercase();
             let is_long = round >= 2;
             let play = trial(name, engines, move || outlasts(engines, outage, state));
             trials.push(if is_long { play.with_ignored_flag(true) } else { play });

@@ -16,7 +16,7 @@ use sre_space_ports::store::StoreError;
 use tokio::sync::Mutex;
 
 /// Version of the newest migration.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 /// Name of the session lock: "sre-space" in ASCII, cut to eight bytes.
 const SESSION_LOCK: i64 = 0x7372_652d_7370_6163;
 /// Connections that read.
@@ -110,11 +110,13 @@ impl Database {
 }
 
 fn migrations() -> Migrator {
-    let journal = include_str!("../migrations/0001_journal.sql").into_sql_str();
-    let model_calls = include_str!("../migrations/0002_model_calls.sql").into_sql_str();
+    let migration = |version: i64, what: &'static str, sql: &'static str| {
+        Migration::new(version, what.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
     Migrator::with_migrations(vec![
-        Migration::new(1, "journal".into(), MigrationType::Simple, journal, false),
-        Migration::new(2, "model calls".into(), MigrationType::Simple, model_calls, false),
+        migration(1, "journal", include_str!("../migrations/0001_journal.sql")),
+        migration(2, "model calls", include_str!("../migrations/0002_model_calls.sql")),
+        migration(3, "vectors", include_str!("../migrations/0003_vectors.sql")),
     ])
 }
 

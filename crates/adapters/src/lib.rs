@@ -9,5 +9,6 @@ pub mod llm;
 pub mod memory;
 pub mod policy;
 pub mod probe;
+pub mod seal_file;
 pub mod store;
 pub mod upstream;

@@ -1,11 +1,14 @@
 //! What was learned: lessons, records, and the trust they earn.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::beta;
 use crate::diagnosis::FaultKind;
-use crate::ids::{Digest, IncidentId};
+use crate::ids::{Digest, IncidentId, Sha};
 use crate::proposal::Remedy;
+use crate::seal::Seal;
 
 /// The structural shape of a failure: no numbers that drift, no telemetry text that strangers write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,13 @@ impl Signature {
         let head = [self.service.as_bytes(), self.operation.as_bytes(), self.kind.as_str().as_bytes()];
         Digest::of(head.into_iter().chain(self.facts.iter().map(String::as_bytes)))
     }
+
+    /// What it is searched by: its own words, nothing else.
+    pub fn words(&self) -> String {
+        let head = [self.service.as_str(), self.operation.as_str(), self.kind.as_str()];
+        let words: Vec<&str> = head.into_iter().chain(self.facts.iter().map(String::as_str)).collect();
+        words.join(" ")
+    }
 }
 
 /// The knowledge tuple: a signature and the remedy whose effect was verified here.
@@ -41,6 +51,34 @@ pub struct Lesson {
     pub at_ms: i64,
     /// Post-mortem, Markdown.
     pub postmortem: String,
+    /// Where it comes from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Seal of the control plane that verified it. Without the right one a lesson is evidence, and never acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+}
+
+/// Where a lesson comes from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Its recovery was verified: the judgement's numbers.
+    Verified {
+        /// Commit that healed it.
+        revision: Option<Sha>,
+        /// Requests that were judged.
+        samples: u64,
+        /// Where the test stood.
+        statistic: f64,
+        /// The bound it had to pass.
+        threshold: f64,
+    },
+    /// Read from a file.
+    Imported,
+    /// Nobody says.
+    #[default]
+    Unknown,
 }
 
 /// An earlier incident that resembles this one, as the memory ranks it.
@@ -54,19 +92,23 @@ pub struct Similar {
     pub kind: FaultKind,
     /// [`Remedy::id`] of what held then.
     pub remedy: String,
-    /// Cosine similarity of the two shapes, -1..=1.
+    /// How near the two shapes are, at most 1.
     pub score: f64,
+    /// Whether it was verified here; anything else is shown, and not acted on.
+    #[serde(default)]
+    pub verified: bool,
 }
 
 impl Similar {
     /// What a lesson is, seen from an incident that resembles it.
-    pub fn to(lesson: &Lesson, score: f64) -> Self {
+    pub fn to(lesson: &Lesson, score: f64, verified: bool) -> Self {
         Self {
             incident: lesson.incident.clone(),
             service: lesson.signature.service.clone(),
             kind: lesson.signature.kind,
             remedy: lesson.remedy.id(),
             score,
+            verified,
         }
     }
 }
@@ -99,6 +141,67 @@ pub fn trust(vouched: u32, record: TrackRecord) -> f64 {
     beta::quantile(0.05, good, 1.0 + f64::from(record.failed))
 }
 
+/// How a remedy stands: its record, and the trust it earned against what is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// How it did here.
+    pub record: TrackRecord,
+    /// [`trust`] in it.
+    pub trust: f64,
+    /// Trust has to be strictly above.
+    pub threshold: f64,
+}
+
+impl Standing {
+    /// Whether it failed here, and has not earned its trust back.
+    pub fn is_lost(&self) -> bool {
+        self.record.failed > 0 && self.trust <= self.threshold
+    }
+}
+
+/// Why a remembered remedy is not used without being asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// So many lessons name it, and none of them was verified by this control plane.
+    Unsealed(usize),
+    /// Verified lessons that are as near say something else, and are not outnumbered.
+    Contradicted {
+        /// Verified lessons that name it.
+        support: usize,
+        /// Those that name another remedy.
+        against: usize,
+        /// How much nearer the former are.
+        margin: f64,
+    },
+    /// It failed since.
+    Distrusted {
+        /// [`Remedy::id`].
+        remedy: String,
+        /// How it stands.
+        standing: Standing,
+    },
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsealed(lessons) => {
+                write!(f, "{lessons} lesson(s) of this shape name the remedy and none was verified here")
+            }
+            Self::Contradicted { support, against, margin } => write!(
+                f,
+                "verified lessons disagree: {support} for the remedy, {against} for another at a margin of {margin:.3}"
+            ),
+            Self::Distrusted { remedy, standing: Standing { record, trust, threshold } } => write!(
+                f,
+                "{remedy} worked {} time(s) and failed {} time(s): trust {trust:.3} is not above {threshold:.2}",
+                record.verified, record.failed
+            ),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +214,19 @@ mod tests {
         assert!(of(28, 1) < 0.90);
         assert!(of(0, 0) < 0.06);
         assert_eq!(trust(30, TrackRecord::default()), of(30, 0));
+    }
+
+    #[test]
+    fn a_failure_loses_the_trust_until_it_is_earned_back() {
+        let of = |verified, failed| {
+            let record = TrackRecord { verified, failed };
+            Standing { record, trust: trust(30, record), threshold: 0.90 }
+        };
+        assert!(!of(0, 0).is_lost() && !of(1, 0).is_lost());
+        assert!(of(0, 1).is_lost() && of(10, 1).is_lost());
+        assert!(!of(30, 1).is_lost());
+        let standing = Standing { trust: 0.25, ..of(3, 1) };
+        let told = Doubt::Distrusted { remedy: "turn-knob:pool".into(), standing }.to_string();
+        assert_eq!(told, "turn-knob:pool worked 3 time(s) and failed 1 time(s): trust 0.250 is not above 0.90");
     }
 }

@@ -23,5 +23,6 @@ pub mod proof;
 pub mod proposal;
 pub mod rca;
 pub mod recovery;
+pub mod seal;
 pub mod signal;
 pub mod telemetry;

@@ -73,6 +73,10 @@ impl<A: Around<MemoryError>> Recollection for Wrapped<dyn Memory, A> {
     async fn nearest(&self, text: &str, k: usize) -> Result<Vec<Match>, MemoryError> {
         self.with.around(self.inner.nearest(text, k)).await
     }
+
+    async fn all(&self) -> Result<Vec<Lesson>, MemoryError> {
+        self.with.around(self.inner.all()).await
+    }
 }
 
 #[async_trait]

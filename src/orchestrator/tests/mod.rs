@@ -121,7 +121,7 @@ async fn silence_is_no_sign_that_a_failure_has_passed() {
     let incident = confirmed(&context);
     serve_well(&context, 3);
     let recalled = perform(&context, &incident, &Effect::Recall).await;
-    assert_eq!(recalled, Event::Recalled { found: None, similar: vec![] });
+    assert_eq!(recalled, Event::Recalled { found: None, similar: vec![], doubt: None });
     let Event::GaveUp(why) = perform(&context, &incident, &Effect::Diagnose).await else { panic!("gave up") };
     assert!(why.contains("too early to say: 0 bad traces"), "{why}");
 }

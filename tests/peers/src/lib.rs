@@ -5,6 +5,7 @@
 mod kafka;
 pub mod openai;
 mod postgres;
+mod qdrant;
 mod redis;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 pub use self::kafka::Kafka;
 pub use self::postgres::Postgres;
+pub use self::qdrant::{Books, Qdrant};
 pub use self::redis::Redis;
 
 /// How long a server may take until it listens.

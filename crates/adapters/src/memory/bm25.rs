@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
+/// Among so many texts, a word that more than half of them hold tells nothing worth the time.
+const MANY: usize = 10_000;
 
 /// Which word is in which text how often.
 #[derive(Debug, Default)]
@@ -35,6 +37,9 @@ impl Bm25 {
         let mut itself = 0.0;
         for (word, count) in asked {
             let found = self.postings.get(word).map(Vec::as_slice).unwrap_or_default();
+            if self.lengths.len() >= MANY && found.len() * 2 > self.lengths.len() {
+                continue;
+            }
             let rarity = self.rarity(found.len());
             itself += rarity * self.saturation(count, question.len() as f64);
             for (index, times) in found {

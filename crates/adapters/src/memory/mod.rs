@@ -3,6 +3,10 @@
 pub mod bm25;
 pub mod embed;
 pub mod embedded;
+pub mod embedder;
 pub mod index;
+pub mod qdrant;
+pub mod remote;
 pub mod scan;
+pub mod shelf;
 pub mod words;

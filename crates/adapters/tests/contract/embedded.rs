@@ -9,6 +9,7 @@ use sre_space_adapters::bus::local::LocalBus;
 use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::memory::embedder::Lexical;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_ports::bus::Bus;
 use sre_space_ports::contract::{bus, ledger, memory, store};
@@ -53,7 +54,8 @@ fn on_memory(promise: for<'a> fn(&'a memory::Open) -> Running<'a>) -> Result<(),
         let path = path.clone();
         Box::pin(async move {
             let database = Database::sqlite(&path).await.expect("opened");
-            Arc::new(EmbeddedMemory::open(database).await.expect("opened")) as Arc<dyn Memory>
+            Arc::new(EmbeddedMemory::open(database, Arc::new(Lexical::default())).await.expect("opened"))
+                as Arc<dyn Memory>
         })
     };
     run(promise(&open))
@@ -101,6 +103,8 @@ pub fn trials() -> Vec<Trial> {
         lessons_survive_a_restart,
         an_incident_is_remembered_once,
         the_nearest_come_first,
+        a_fingerprint_is_exact,
+        of_a_thousand_lessons_each_is_found,
     );
     let ledger = trials!(
         ledger,

@@ -2,12 +2,14 @@
 #![expect(clippy::expect_used, reason = "a contract is a test: it fails by panicking")]
 
 mod embedded;
+mod embeddings;
 mod forge;
 mod github;
 mod kafka;
 mod openai;
 mod outages;
 mod postgres;
+mod qdrant;
 mod redis;
 mod shared;
 
@@ -25,6 +27,8 @@ fn main() {
         .chain(kafka::trials())
         .chain(postgres::trials())
         .chain(openai::trials())
+        .chain(qdrant::trials())
+        .chain(embeddings::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

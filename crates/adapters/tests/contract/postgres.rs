@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::memory::embedder::Lexical;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_peers::Postgres;
 use sre_space_ports::contract::{ledger, memory, store};
@@ -33,7 +34,8 @@ fn remembering(server: &Shared<Postgres>, promise: for<'a> fn(&'a memory::Open) 
     let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Memory>>>> {
         let url = url.clone();
         Box::pin(async move {
-            let memory = EmbeddedMemory::open(postgres(&url).await).await.expect("opened");
+            let memory =
+                EmbeddedMemory::open(postgres(&url).await, Arc::new(Lexical::default())).await.expect("opened");
             Arc::new(memory) as Arc<dyn Memory>
         })
     };
@@ -86,6 +88,8 @@ pub fn trials() -> Vec<Trial> {
             lessons_survive_a_restart,
             an_incident_is_remembered_once,
             the_nearest_come_first,
+            a_fingerprint_is_exact,
+            of_a_thousand_lessons_each_is_found,
         );
         let books = promises!(
             ledger,

@@ -78,7 +78,7 @@ fn diagnosed(offers: Vec<Offer>) -> Step {
     let id = IncidentId::new(Ulid::from_parts(1, 1));
     let mut incident = Incident { state: State::Diagnosing, ..Incident::open(id.clone(), signal(), now()) };
     let (kind, remedy) = (FaultKind::PoolExhausted, "db-pool-size".to_owned());
-    incident.similar = vec![Similar { incident: id, service: CALM.into(), kind, remedy, score: 0.912 }];
+    incident.similar = vec![Similar { incident: id, service: CALM.into(), kind, remedy, score: 0.912, verified: true }];
     step(incident, Event::Diagnosed(Box::new(finding(offers))), &asking(), now())
 }
 
@@ -121,7 +121,7 @@ fn a_model_is_asked_only_after_rules_and_only_where_there_is_one() {
     assert_eq!((alone.incident.state, alone.effect), (State::Deciding, Some(Effect::Render)));
     let known = Finding { source: Source::Cag, offers: vec![], ..finding(two()) };
     let matching = Incident { state: State::Matching, ..asked.incident };
-    let recalled = Event::Recalled { found: Some(Box::new(known)), similar: vec![] };
+    let recalled = Event::Recalled { found: Some(Box::new(known)), similar: vec![], doubt: None };
     let recalled = step(matching, recalled, &asking(), now());
     assert_eq!((recalled.incident.state, recalled.effect), (State::Deciding, Some(Effect::Render)));
 }

@@ -8,7 +8,7 @@ use crate::counsel::{Counsel, Offer};
 use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{IncidentId, Sha};
 use crate::journal::Agent;
-use crate::knowledge::{Signature, Similar};
+use crate::knowledge::{Doubt, Signature, Similar};
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -47,6 +47,9 @@ pub enum Event {
         found: Option<Box<Finding>>,
         /// The nearest earlier incidents, best first.
         similar: Vec<Similar>,
+        /// Why a remedy that is remembered for it was not taken.
+        #[serde(default)]
+        doubt: Option<Doubt>,
     },
     /// Brain answered.
     Diagnosed(Box<Finding>),

@@ -6,7 +6,7 @@ use super::{Finding, Incident, Note};
 use crate::counsel::Counsel;
 use crate::diagnosis::{Confidence, Source};
 use crate::journal::{Agent, Phase};
-use crate::knowledge::Similar;
+use crate::knowledge::{Doubt, Similar};
 use crate::proposal::{Proposal, Verdict};
 use crate::recovery::Recovery;
 
@@ -18,11 +18,21 @@ pub(super) fn tell(agent: Agent, phase: Phase, text: &str, data: Value) -> Note 
 /// What the memory resembles this to; `None` when it is empty.
 pub(super) fn remembered(similar: &[Similar]) -> Option<Note> {
     let one = |other: &Similar| {
-        format!("{} ({}, {}, {:.3})", other.incident, other.service, other.kind.as_str(), other.score)
+        let doubtful = if other.verified { "" } else { ", not verified here" };
+        format!("{} ({}, {}, {:.3}{doubtful})", other.incident, other.service, other.kind.as_str(), other.score)
     };
     let all: Vec<String> = similar.iter().map(one).collect();
     let text = format!("nearest earlier incidents: {}", all.join(", "));
     (!similar.is_empty()).then(|| tell(Agent::Cag, Phase::Orient, &text, json!({"similar": similar})))
+}
+
+/// CAG has no answer, or one it doubts.
+pub(super) fn unrecalled(doubt: Option<Doubt>) -> Note {
+    let text = match &doubt {
+        Some(doubt) => format!("the remembered remedy is not applied unasked: {doubt}; to Brain"),
+        None => "no verified remedy for this shape of failure: to Brain".to_owned(),
+    };
+    tell(Agent::Cag, Phase::Orient, &text, doubt.map_or(json!({}), |doubt| json!({"doubt": doubt})))
 }
 
 /// What Fixer did.
@@ -78,4 +88,21 @@ pub(super) fn recovery_note(recovery: &Recovery) -> Note {
         recovery.reason, recovery.samples, recovery.bad, recovery.statistic, recovery.threshold
     );
     tell(Agent::Scout, Phase::Verify, &text, json!(recovery))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{Standing, TrackRecord};
+
+    #[test]
+    fn a_remembered_remedy_that_is_not_taken_says_why_in_numbers() {
+        let standing = Standing { record: TrackRecord { verified: 2, failed: 1 }, trust: 0.86, threshold: 0.9 };
+        let doubt = Doubt::Distrusted { remedy: "db-pool-size".into(), standing };
+        let note = unrecalled(Some(doubt.clone()));
+        let text = "the remembered remedy is not applied unasked: db-pool-size worked 2 time(s) and failed 1 time(s): \
+                    trust 0.860 is not above 0.90; to Brain";
+        assert_eq!((note.text.as_str(), note.data), (text, json!({"doubt": doubt})));
+        assert_eq!(unrecalled(None).text, "no verified remedy for this shape of failure: to Brain");
+    }
 }

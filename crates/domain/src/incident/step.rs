@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::machine::Machine;
-use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled, tell};
+use super::notes::{diagnosed, fixer, recovery_note, remembered, rendered, ruled, tell, unrecalled};
 use super::{
     Approval, Change, Effect, EscalationReason, Event, Finding, HumanDecision, Incident, Note, Rules, State, Step, Word,
 };
 use crate::diagnosis::Source;
 use crate::ids::{IncidentId, Sha};
 use crate::journal::{Agent, Phase};
-use crate::knowledge::Similar;
+use crate::knowledge::{Doubt, Similar};
 use crate::proposal::{Decision, Proposal, Remedy, Verdict};
 use crate::recovery::{Outcome, Recovery};
 use crate::signal::Signal;
@@ -59,7 +59,7 @@ impl Machine<'_> {
             Event::Faded => self.faded(),
             Event::Known(other) => self.known(&other),
             Event::TicketOpened(number) => self.ticket_opened(number),
-            Event::Recalled { found, similar } => self.recalled(found, similar),
+            Event::Recalled { found, similar, doubt } => self.recalled(found, similar, doubt),
             Event::Diagnosed(found) => self.found(*found),
             Event::Counselled { counsel, cost } => self.counselled(*counsel, cost),
             Event::GaveUp(why) => self.gave_up(why),
@@ -117,15 +117,12 @@ impl Machine<'_> {
         self.to(State::Matching, Effect::Recall, note)
     }
 
-    fn recalled(mut self, found: Option<Box<Finding>>, similar: Vec<Similar>) -> Step {
+    fn recalled(mut self, found: Option<Box<Finding>>, similar: Vec<Similar>, doubt: Option<Doubt>) -> Step {
         let resembles = remembered(&similar);
         self.incident.similar = similar;
         let mut step = match found {
             Some(found) => self.found(*found),
-            None => {
-                let text = "no verified remedy for this shape of failure: to Brain";
-                self.to(State::Diagnosing, Effect::Diagnose, tell(Agent::Cag, Phase::Orient, text, json!({})))
-            }
+            None => self.to(State::Diagnosing, Effect::Diagnose, unrecalled(doubt)),
         };
         step.notes.splice(0..0, resembles);
         step

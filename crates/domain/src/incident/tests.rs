@@ -125,7 +125,11 @@ fn to_merge(remedy: Remedy) -> Vec<Event> {
 }
 
 fn to_diagnosis() -> Vec<Event> {
-    vec![Event::Confirmed(signal()), Event::TicketOpened(3), Event::Recalled { found: None, similar: vec![] }]
+    vec![
+        Event::Confirmed(signal()),
+        Event::TicketOpened(3),
+        Event::Recalled { found: None, similar: vec![], doubt: None },
+    ]
 }
 
 fn merged(remedy: Remedy) -> Vec<Event> {
@@ -173,7 +177,7 @@ fn each_event_of_the_straight_road_asks_for_exactly_the_next_effect() {
 fn a_recall_goes_straight_to_deciding() {
     let mut found = finding(0.95, Some(knob(100)));
     found.source = Source::Cag;
-    let recalled = Event::Recalled { found: Some(Box::new(found)), similar: vec![] };
+    let recalled = Event::Recalled { found: Some(Box::new(found)), similar: vec![], doubt: None };
     let last = walk([Event::Confirmed(signal()), Event::TicketOpened(3), recalled]);
     assert_eq!((last.incident.state, last.effect), (State::Deciding, Some(Effect::Render)));
     assert_eq!(last.incident.source, Some(Source::Cag));

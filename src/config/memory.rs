@@ -1,0 +1,142 @@
+//! The incident memory: where lessons are kept, and what makes vectors of them.
+
+use std::fmt;
+
+use sre_space_domain::seal::SealKey;
+
+use super::{Reader, accepts};
+
+/// Where OpenAI itself answers.
+const OPENAI: &str = "https://api.openai.com/v1";
+
+/// The incident memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// The server that keeps it; `None` when it lies beside the journal.
+    pub qdrant: Option<Qdrant>,
+    /// What makes vectors.
+    pub embeddings: Embeddings,
+    /// What lessons are sealed with, as hexadecimal digits; `None` for the file in the data folder.
+    pub key: Option<Secret>,
+}
+
+/// A Qdrant server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Qdrant {
+    /// URL of its gRPC port.
+    pub url: String,
+    /// Its key, where it wants one.
+    pub api_key: Option<Secret>,
+}
+
+/// What makes vectors of texts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Embeddings {
+    /// The built-in embedder.
+    Lexical,
+    /// An OpenAI-compatible endpoint.
+    Remote {
+        /// Base URL, without `/embeddings`.
+        base_url: String,
+        /// Key, where one is wanted.
+        api_key: Option<Secret>,
+        /// Model.
+        model: String,
+    },
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn memory(&mut self) -> Memory {
+        let api_key = self.secret("QDRANT_API_KEY").map(Secret);
+        let is_set = self.optional("QDRANT_URL").is_some() || (self.get)("QDRANT_URL_FILE").is_some();
+        let qdrant = is_set.then(|| Qdrant { url: self.url("QDRANT_URL", &["http", "https"]), api_key });
+        let key = self.secret("SRE_SPACE_MEMORY_KEY");
+        if key.as_deref().is_some_and(|key| SealKey::try_from(key).is_err()) {
+            self.mistake("SRE_SPACE_MEMORY_KEY", "***", accepts("SRE_SPACE_MEMORY_KEY"));
+        }
+        if let Some(folder) = self.optional("SRE_SPACE_EMBEDDING_FILES") {
+            let wanted = "nothing: this build has no local sentence model; leave it out for the built-in embedder, or \
+                          set OPENAI_BASE_URL and OPENAI_EMBEDDING_MODEL to a server that has one";
+            self.mistake("SRE_SPACE_EMBEDDING_FILES", &folder, wanted);
+        }
+        Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret) }
+    }
+
+    fn embeddings(&mut self) -> Embeddings {
+        let Some(model) = self.optional("OPENAI_EMBEDDING_MODEL") else { return Embeddings::Lexical };
+        let base_url = self.url("OPENAI_BASE_URL", &["http", "https"]);
+        let api_key = self.secret("OPENAI_API_KEY").map(Secret);
+        if base_url == OPENAI && api_key.is_none() {
+            let wanted = format!("with OPENAI_API_KEY for {OPENAI}, or with OPENAI_BASE_URL for another server");
+            self.mistake("OPENAI_EMBEDDING_MODEL", &model, &wanted);
+        }
+        Embeddings::Remote { base_url, api_key, model }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Given;
+
+    fn memory(set: &[(&str, &str)]) -> Result<Memory, String> {
+        let mut given = Given::default();
+        set.iter().for_each(|(name, value)| given.set(name, value));
+        given.settings().map(|settings| settings.memory).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn nothing_set_is_the_embedded_memory_with_the_built_in_embedder() {
+        let embedded = Memory { qdrant: None, embeddings: Embeddings::Lexical, key: None };
+        assert_eq!(memory(&[]), Ok(embedded));
+    }
+
+    #[test]
+    fn servers_are_named_and_their_keys_are_not_shown() {
+        let key = "ab".repeat(32);
+        let set = [
+            ("QDRANT_URL", "http://127.0.0.1:6334"),
+            ("QDRANT_API_KEY", "s3cret"),
+            ("OPENAI_BASE_URL", "http://127.0.0.1:18002/v1"),
+            ("OPENAI_EMBEDDING_MODEL", "e5"),
+            ("OPENAI_API_KEY", "s3cret"),
+            ("SRE_SPACE_MEMORY_KEY", key.as_str()),
+        ];
+        let found = memory(&set).expect("settings");
+        let secret = || Some(Secret("s3cret".into()));
+        let (base_url, model) = ("http://127.0.0.1:18002/v1".to_owned(), "e5".to_owned());
+        let expected = Memory {
+            qdrant: Some(Qdrant { url: "http://127.0.0.1:6334".into(), api_key: secret() }),
+            embeddings: Embeddings::Remote { base_url, api_key: secret(), model },
+            key: Some(Secret(key.clone())),
+        };
+        assert_eq!(found, expected);
+        let shown = format!("{found:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains(&key), "{shown}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let set = [
+            ("QDRANT_URL", "127.0.0.1:6334"),
+            ("OPENAI_EMBEDDING_MODEL", "text-embedding-3-small"),
+            ("SRE_SPACE_MEMORY_KEY", "s3cret"),
+            ("SRE_SPACE_EMBEDDING_FILES", "models"),
+        ];
+        let told = memory(&set).expect_err("mistakes");
+        for (key, _) in set {
+            assert!(told.contains(key), "{key}: {told}");
+        }
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+}
