@@ -4,6 +4,7 @@ pub mod bus;
 pub mod database;
 pub mod forge;
 pub mod memory;
+pub mod notify;
 pub mod policy;
 pub mod probe;
 pub mod store;

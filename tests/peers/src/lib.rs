@@ -4,6 +4,7 @@
 
 mod kafka;
 mod postgres;
+pub mod recipients;
 mod redis;
 
 use std::fmt;

@@ -4,6 +4,7 @@
 mod embedded;
 mod forge;
 mod kafka;
+mod notify;
 mod postgres;
 mod redis;
 mod shared;
@@ -20,6 +21,7 @@ fn main() {
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())
+        .chain(notify::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

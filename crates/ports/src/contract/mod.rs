@@ -3,4 +3,5 @@
 pub mod bus;
 pub mod forge;
 pub mod memory;
+pub mod notify;
 pub mod store;

@@ -1,0 +1,25 @@
+//! Channels: where people are told what becomes of an incident.
+//!
+//! URLs and secrets come from settings alone. Nothing that is sent follows a redirect, waits for more than [`PATIENCE`], or puts
+//! a secret into an error: the addresses of Slack's webhooks are secrets themselves.
+
+pub mod log;
+pub mod pagerduty;
+pub mod slack;
+pub mod smtp;
+mod wire;
+pub mod webhook;
+
+use std::time::Duration;
+
+/// What one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The first so many characters, and a sign where something was cut off.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
