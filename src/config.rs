@@ -5,6 +5,8 @@
 
 mod backends;
 mod keys;
+mod notify;
+mod profile;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ use thiserror::Error;
 pub use self::backends::{Bus, Database};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, without_password};
+pub use self::notify::{Channels, Slack};
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -59,12 +62,16 @@ pub struct Settings {
     pub autonomy: bool,
     /// The watched repository.
     pub repo: Option<PathBuf>,
+    /// Where the demo's marketplace answers, when this is a demo.
+    pub demo: Option<String>,
     /// The bus.
     pub bus: Bus,
     /// Whether a bus inside this process may stand in for one that is not there at the start.
     pub bus_fallback: bool,
     /// The SQL database.
     pub database: Database,
+    /// Who is told, and where.
+    pub channels: Channels,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -110,9 +117,11 @@ impl Reader<'_> {
             data_dir: PathBuf::from(self.text("SRE_SPACE_DATA_DIR")),
             autonomy: self.one_of("SRE_SPACE_AUTONOMY", &["on", "off"]) == "on",
             repo: self.repo(),
+            demo: self.optional("SRE_SPACE_DEMO_URL"),
             bus: self.bus(),
             bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
             database: self.database(),
+            channels: self.channels(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
@@ -133,14 +142,6 @@ impl Reader<'_> {
         for name in given.iter().filter(|name| !known(name)) {
             let nearest = KEYS.iter().map(|key| key.name).max_by_key(|key| common(key, name)).unwrap_or_default();
             self.mistake(name, "", &format!("there is no such setting (did you mean {nearest}?)"));
-        }
-    }
-
-    fn profile(&mut self) -> String {
-        let honoured = (self.get)("ENV").filter(|env| env == "local" || env == "cloud");
-        match ((self.get)("SRE_SPACE_PROFILE"), honoured) {
-            (None, Some(env)) => env,
-            _ => self.one_of("SRE_SPACE_PROFILE", &["local", "cloud"]),
         }
     }
 
@@ -234,7 +235,7 @@ impl Reader<'_> {
     }
 
     fn text(&self, name: &str) -> String {
-        (self.get)(name).unwrap_or_else(|| default(name).to_owned())
+        (self.get)(name).unwrap_or_else(|| self.profiled(name).unwrap_or_else(|| default(name)).to_owned())
     }
 
     fn mistake(&mut self, key: &str, value: &str, wanted: &str) {

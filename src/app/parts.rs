@@ -13,6 +13,11 @@ use sre_space_adapters::bus::redis::{self, RedisBus};
 use sre_space_adapters::database::Database;
 use sre_space_adapters::forge::local::LocalForge;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
+use sre_space_adapters::notify::log::LogNotifier;
+use sre_space_adapters::notify::pagerduty::PagerDuty;
+use sre_space_adapters::notify::slack::{SlackBot, SlackWebhook};
+use sre_space_adapters::notify::smtp::Smtp;
+use sre_space_adapters::notify::webhook::Webhook;
 use sre_space_adapters::policy::{CedarPolicy, texts_in};
 use sre_space_adapters::probe::HttpProber;
 use sre_space_adapters::store::sql::SqlStore;
@@ -20,11 +25,12 @@ use sre_space_adapters::upstream::{Upstream, UpstreamStatus};
 use sre_space_ports::bus::{Bus, BusError};
 use sre_space_ports::forge::{Changes, Issues, Repository};
 use sre_space_ports::memory::{Memory, Recollection};
+use sre_space_ports::notify::Notifier;
 use sre_space_ports::policy::Policy;
 use sre_space_ports::probe::Prober;
 use sre_space_ports::store::{Store, StoreError};
 
-use crate::config::{self, Settings};
+use crate::config::{self, Channels, Settings};
 
 /// Batches of spans that may wait for Scout; a batch is at most 4 MiB.
 const BUS_CAPACITY: usize = 256;
@@ -56,6 +62,8 @@ pub struct Parts {
     pub policy: Arc<dyn Policy>,
     /// Probes.
     pub prober: Arc<dyn Prober>,
+    /// Where people are told.
+    pub notifiers: Vec<Arc<dyn Notifier>>,
     /// Everybody else's servers that are called, each with its breaker.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -70,6 +78,7 @@ impl Parts {
         let store = Arc::new(SqlStore::new(Arc::clone(&database)));
         let memory = Arc::new(EmbeddedMemory::open(database).await?);
         let forge = forge(settings)?;
+        let mut upstreams = Vec::new();
         Ok(Self {
             store,
             bus: bus(settings).await?,
@@ -80,7 +89,8 @@ impl Parts {
             memory,
             policy: Arc::new(policies(settings.policy_dir.as_deref())?),
             prober: Arc::new(HttpProber::new()?),
-            upstreams: Vec::new(),
+            notifiers: notifiers(&settings.channels, &mut upstreams)?,
+            upstreams,
         })
     }
 
@@ -195,6 +205,51 @@ fn forge(settings: &Settings) -> Result<Arc<LocalForge>> {
     };
     let monitor = format!("http://{}", settings.http);
     LocalForge::open(repo, "main", &monitor).with_context(|| format!("cannot open the repository {}", repo.display()))
+}
+
+/// Where people are told: the log always, and what is set. Each has a breaker.
+fn notifiers(channels: &Channels, upstreams: &mut Vec<Arc<Upstream>>) -> Result<Vec<Arc<dyn Notifier>>> {
+    let mut all: Vec<Arc<dyn Notifier>> = vec![Arc::new(LogNotifier)];
+    let mut upstream = |name| {
+        let upstream = Upstream::new(name);
+        upstreams.push(Arc::clone(&upstream));
+        upstream
+    };
+    match &channels.slack {
+        Some(config::Slack::Bot { token, channel, api }) => {
+            all.push(Arc::new(SlackBot::new(api, (token.clone(), channel.clone()), upstream("slack"))?));
+        }
+        Some(config::Slack::Webhook(url)) => all.push(Arc::new(SlackWebhook::new(url.clone(), upstream("slack"))?)),
+        None => {}
+    }
+    if let Some(pager) = &channels.pagerduty {
+        all.push(Arc::new(PagerDuty::new(&pager.api, pager.routing_key.clone(), upstream("pagerduty"))?));
+    }
+    if let Some(mail) = &channels.mail {
+        all.push(Arc::new(Smtp::new(&mail.url, &mail.from, &mail.to, upstream("mail"))?));
+    }
+    if let Some(hook) = &channels.webhook {
+        all.push(Arc::new(Webhook::new(hook.url.clone(), &hook.secret, upstream("webhook"))?));
+    }
+    Ok(all)
+}
+
+/// What each channel says of itself, asked without telling anybody; or what is wrong, and which setting to look at.
+pub async fn look_at_channels(channels: &Channels) -> Vec<(&'static str, Result<String, String>)> {
+    let all = match notifiers(channels, &mut Vec::new()) {
+        Ok(all) => all,
+        Err(error) => return vec![("notices", Err(format!("{error:#}")))],
+    };
+    let mut found = Vec::new();
+    for channel in all {
+        let mend = match channel.name() {
+            "slack" => "mend SLACK_BOT_TOKEN, SLACK_CHANNEL or SLACK_WEBHOOK_URL",
+            "mail" => "start the server or mend SMTP_URL",
+            _ => "mend its settings",
+        };
+        found.push((channel.name(), channel.look().await.map_err(|error| format!("{error}; {mend}"))));
+    }
+    found
 }
 
 /// The watched repository, to look at.

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod marketplace_alone;
 mod people;
 mod plane;
 mod replay;
@@ -41,6 +42,8 @@ struct Cli {
 enum Command {
     /// Control plane, an insurance marketplace to watch, and a local git forge: all embedded, no key, no container.
     Demo(demo::Args),
+    /// The demo's marketplace alone, for a control plane that runs elsewhere on this machine.
+    Marketplace(marketplace_alone::Args),
     /// The control plane alone.
     Serve(serve::Args),
     /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
+        Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)

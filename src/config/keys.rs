@@ -51,6 +51,7 @@ keys! {
     "SRE_SPACE_AUTONOMY", "on or off", "on", "whether anything may be written to a repository";
     "SRE_SPACE_FORGE", "local", "local", "the forge";
     "SRE_SPACE_REPO", "path of a bare git repository", "", "the watched repository (local forge)";
+    "SRE_SPACE_DEMO_URL", "http://…", "", "the web address of the demo's marketplace (`sre-space marketplace`); opens /demo/*";
     "SRE_SPACE_BUS", "local, redis or kafka", "local", "the bus";
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
@@ -60,6 +61,18 @@ keys! {
     "KAFKA_SASL_USERNAME", "a name", "", "as whom";
     "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";
     "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
+    "SRE_SPACE_PUBLIC_URL", "http://… or https://…", "", "the monitor as people reach it, for links in notices (unset: the address it listens on)";
+    "SLACK_BOT_TOKEN", "a secret", "", "Slack: one message an incident, edited as it moves; wants SLACK_CHANNEL";
+    "SLACK_CHANNEL", "a channel's id", "", "the channel the bot writes to";
+    "SLACK_WEBHOOK_URL", "https://…, a secret", "", "Slack without a bot: one message for each important change";
+    "SLACK_API_URL", "https://…", "https://slack.com/api", "Slack's Web API";
+    "PAGERDUTY_ROUTING_KEY", "a secret of 32 letters and digits", "", "PagerDuty is told when a person is needed (Events API v2)";
+    "PAGERDUTY_API_URL", "https://…", "https://events.pagerduty.com", "PagerDuty's Events API";
+    "SMTP_URL", "smtp://… (STARTTLS) or smtps://…", "", "the server that takes mail for ALERT_EMAIL";
+    "ALERT_EMAIL", "mail addresses, comma separated", "", "who is written to when a person is needed";
+    "SMTP_FROM", "a mail address", "", "who writes (unset: the first of ALERT_EMAIL)";
+    "SRE_SPACE_WEBHOOK_URL", "https://…, a secret", "", "a receiver of every notice as signed JSON";
+    "SRE_SPACE_WEBHOOK_SECRET", "a secret", "", "what those deliveries are signed with";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
@@ -73,7 +86,7 @@ keys! {
 }
 
 /// Names honoured besides the keys above: the hosted platforms' own.
-pub(super) const ALIASES: [&str; 2] = ["PORT", "ENV"];
+pub(super) const ALIASES: [&str; 4] = ["PORT", "ENV", "RENDER", "RENDER_EXTERNAL_URL"];
 
 /// The key of a name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {

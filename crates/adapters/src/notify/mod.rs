@@ -7,13 +7,18 @@ pub mod log;
 pub mod pagerduty;
 pub mod slack;
 pub mod smtp;
-mod wire;
 pub mod webhook;
+mod wire;
 
 use std::time::Duration;
 
 /// What one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for what may be empty, where the other side refuses nothing at all.
+fn said(text: &str, most: usize) -> String {
+    if text.trim().is_empty() { "-".to_owned() } else { cut(text, most) }
+}
 
 /// The first so many characters, and a sign where something was cut off.
 fn cut(text: &str, most: usize) -> String {

@@ -10,8 +10,8 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 use sre_space_ports::notify::{Before, Notice, Notifier, NotifyError, What};
 
-use super::cut;
 use super::wire::Wire;
+use super::{cut, said};
 use crate::upstream::Upstream;
 
 /// Characters of a summary.
@@ -51,8 +51,8 @@ fn payload(notice: &Notice) -> Value {
     let facts: Map<String, Value> =
         notice.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(cut(value, MOST_TEXT)))).collect();
     json!({
-        "summary": cut(&notice.title, MOST_SUMMARY), "severity": notice.severity.as_str(), "source": notice.service,
-        "timestamp": notice.at.to_string(), "component": notice.service, "class": notice.state,
+        "summary": said(&notice.title, MOST_SUMMARY), "severity": notice.severity.as_str(), "source": said(&notice.service, MOST_TEXT),
+        "timestamp": notice.at.to_string(), "component": cut(&notice.service, MOST_TEXT), "class": notice.state,
         "custom_details": {"text": cut(&notice.text, MOST_TEXT), "facts": facts},
     })
 }

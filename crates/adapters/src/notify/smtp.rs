@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use lettre::message::header::ContentType;
 use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::{AsyncTransport as _, Message, Tokio1Executor};
 use sre_space_ports::notify::{Before, Notice, Notifier, NotifyError, What};
@@ -76,7 +76,8 @@ impl Smtp {
 /// A password or an incident is not sent in the clear, except within this machine.
 fn encrypted(url: &str) -> String {
     let host = url.strip_prefix("smtp://").map(|rest| rest.rsplit('@').next().unwrap_or(rest));
-    let is_here = host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| host.starts_with(here)));
+    let is_here =
+        host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| host.starts_with(here)));
     let base = url.split('?').next().unwrap_or(url);
     if is_here || host.is_none() { base.to_owned() } else { format!("{base}?tls=required") }
 }
@@ -105,7 +106,11 @@ fn failed(error: &lettre::transport::smtp::Error) -> NotifyError {
     if error.is_permanent() || error.is_client() {
         return NotifyError::Refused(format!("the mail server says no{code}"));
     }
-    let why = if error.is_transient() { "the mail server cannot now" } else { "the mail server does not answer as it should" };
+    let why = if error.is_transient() {
+        "the mail server cannot now"
+    } else {
+        "the mail server does not answer as it should"
+    };
     NotifyError::Unreachable(format!("{why}{code}"))
 }
 

@@ -12,6 +12,7 @@ use sre_space_adapters::notify::slack::{SlackBot, SlackWebhook};
 use sre_space_adapters::notify::smtp::Smtp;
 use sre_space_adapters::notify::webhook::Webhook;
 use sre_space_adapters::upstream::Upstream;
+use sre_space_domain::ids::Digest;
 use sre_space_domain::incident::EscalationReason;
 use sre_space_peers::recipients::Fault;
 use sre_space_peers::recipients::mail::MailServer;
@@ -42,7 +43,7 @@ fn pager(pagerduty: &PagerDuty) -> Pager {
 }
 
 fn webhook(receiver: &Receiver) -> Webhook {
-    Webhook::new(receiver.url(), Some(SECRET), Upstream::new("webhook")).expect("a client")
+    Webhook::new(receiver.url(), SECRET, Upstream::new("webhook")).expect("a client")
 }
 
 fn mail(server: &MailServer) -> Smtp {
@@ -85,9 +86,10 @@ const UNPROVEN: [What; 4] = [What::Opened, UNDECIDED, What::Call(EscalationReaso
 /// Every trial.
 pub fn trials() -> Vec<Trial> {
     let named = ["a_person_who_is_needed_is_told", "telling_again_is_harmless", "long_and_hostile_words_are_taken"];
-    let promised = named.into_iter().enumerate().map(|(index, name)| {
-        Trial::test(format!("notify/every_channel/{name}"), move || run(promises(index)))
-    });
+    let promised = named
+        .into_iter()
+        .enumerate()
+        .map(|(index, name)| Trial::test(format!("notify/every_channel/{name}"), move || run(promises(index))));
     let own = [
         trial("slack/one_message_moves_with_the_incident", one_message),
         trial("slack/a_lost_answer_makes_no_second_message", lost_answer),
@@ -129,7 +131,10 @@ async fn one_message() {
     let ring = slack.0.took().pop().expect("a reply").body;
     assert_eq!((&ring["thread_ts"], &ring["reply_broadcast"]), (&json!(first), &json!(true)));
     let text = ring.to_string();
-    assert!(text.contains("monitor?incident=inc_1#approve|Approve>") && text.contains("sre-space approve inc_1"), "{text}");
+    assert!(
+        text.contains("monitor?incident=inc_1#approve|Approve>") && text.contains("sre-space approve inc_1"),
+        "{text}"
+    );
 }
 
 async fn lost_answer() {
@@ -221,7 +226,7 @@ async fn signed() {
     assert_eq!(ids, ["inc_1-1", "inc_1-2", "inc_1-3", "inc_1-4"]);
     assert_eq!(took[0].body["schema"], 1);
     assert_eq!(took[0].body["notice"]["what"], "opened");
-    let forger = Webhook::new(receiver.url(), Some("another secret"), Upstream::new("webhook")).expect("a client");
+    let forger = Webhook::new(receiver.url(), "another secret", Upstream::new("webhook")).expect("a client");
     let refused = forger.tell(&notice(1, What::Opened), &Before::default()).await.expect_err("a wrong signature");
     assert_eq!(refused, NotifyError::Refused("401: the signature is wrong".to_owned()));
 }
@@ -245,7 +250,9 @@ async fn one_thread() {
         assert_eq!(mail.header("References"), "<inc_1@example.org>");
         assert!(mail.header("Subject").starts_with("[SRE-Space] shop: 45.2 % of 118"), "{}", mail.text);
     }
-    assert!(took[0].text.contains("To approve: http://127.0.0.1:8001/monitor?incident=inc_1#approve"), "{}", took[0].text);
+    let text = took[0].text.replace("=\n", "").replace("=3D", "=");
+    assert!(text.contains("To approve: http://127.0.0.1:8001/monitor?incident=inc_1#approve"), "{text}");
+    assert!(text.contains(&format!("sre-space approve inc_1 --digest {}", Digest::of([b"plan".as_slice()]))), "{text}");
 }
 
 async fn faults() {

@@ -52,7 +52,9 @@ pub async fn telling_again_is_harmless(channel: &dyn Notifier) {
 
 /// Whatever a notice says, it says it within the channel's limits and in no mark-up of its own.
 pub async fn long_and_hostile_words_are_taken(channel: &dyn Notifier) {
-    for words in ["<!channel> & <https://evil.example|click> *bold*", "", "\r\nBcc: all@evil.example\r\n\r\n.\r\n", "é&<>"] {
+    for words in
+        ["<!channel> & <https://evil.example|click> *bold*", "", "\r\nBcc: all@evil.example\r\n\r\n.\r\n", "é&<>"]
+    {
         let words = words.repeat(if words == "é&<>" { 5_000 } else { 1 });
         let mut hostile = notice(1, NEEDED);
         hostile.title.clone_from(&words);

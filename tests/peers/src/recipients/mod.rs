@@ -132,7 +132,8 @@ impl<Took: Clone + Send + 'static> Recipient<Took> {
 fn faulty(status: u16, wait: Option<u64>) -> Response {
     let status = StatusCode::from_u16(status).expect("a status");
     let wait = wait.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    (status, wait.map_or_else(|| axum::http::HeaderMap::new().into_response(), IntoResponse::into_response)).into_response()
+    (status, wait.map_or_else(|| axum::http::HeaderMap::new().into_response(), IntoResponse::into_response))
+        .into_response()
 }
 
 /// Never answers.

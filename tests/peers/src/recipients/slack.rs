@@ -133,7 +133,9 @@ impl Workspace {
         let ts = match method {
             "chat.update" if !is_there(&body["ts"]) => return refused("message_not_found", &[]),
             "chat.update" => body["ts"].as_str().unwrap_or_default().to_owned(),
-            _ if !body["thread_ts"].is_null() && !is_there(&body["thread_ts"]) => return refused("thread_not_found", &[]),
+            _ if !body["thread_ts"].is_null() && !is_there(&body["thread_ts"]) => {
+                return refused("thread_not_found", &[]);
+            }
             _ => format!("1700000000.{:06}", self.messages().count() + 1),
         };
         self.books.take(Call { method: method.to_owned(), body, ts: ts.clone() });

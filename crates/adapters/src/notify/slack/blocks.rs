@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sre_space_ports::notify::{Notice, Severity, What};
 
-use super::super::cut;
+use super::super::{cut, said};
 
 /// Characters of a header.
 const MOST_HEADER: usize = 150;
@@ -42,7 +42,7 @@ fn header(notice: &Notice) -> Value {
 }
 
 fn section(text: &str) -> Value {
-    json!({"type": "section", "text": markdown(&nonempty(text, MOST_SECTION))})
+    json!({"type": "section", "text": markdown(&said(text, MOST_SECTION))})
 }
 
 fn fields(notice: &Notice) -> Value {
@@ -51,7 +51,7 @@ fn fields(notice: &Notice) -> Value {
     let fields: Vec<Value> = state
         .chain(facts)
         .take(MOST_FIELDS)
-        .map(|(name, value)| json!({"type": "mrkdwn", "text": format!("*{name}*\n{}", escaped(&nonempty(value, MOST_FIELD)))}))
+        .map(|(name, value)| json!({"type": "mrkdwn", "text": format!("*{name}*\n{}", escaped(&said(value, MOST_FIELD)))}))
         .collect();
     json!({"type": "section", "fields": fields})
 }
@@ -70,17 +70,13 @@ fn question(notice: &Notice) -> Option<Value> {
 }
 
 fn footer(notice: &Notice) -> Value {
-    let text = format!("<{}|{}> · {}", escaped(&notice.page), escaped(&notice.subject), notice.at.strftime("%F %T UTC"));
+    let text =
+        format!("<{}|{}> · {}", escaped(&notice.page), escaped(&notice.subject), notice.at.strftime("%F %T UTC"));
     json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
 }
 
 fn markdown(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": escaped(text), "verbatim": true})
-}
-
-/// Slack refuses empty texts.
-fn nonempty(text: &str, most: usize) -> String {
-    if text.trim().is_empty() { "-".to_owned() } else { cut(text, most) }
 }
 
 /// The three characters that Slack gives a meaning.

@@ -152,10 +152,13 @@ impl Notifier for SlackBot {
         let text = |name: &str| known[name].as_str().unwrap_or("?").to_owned();
         let scopes = known["scopes"].as_str().unwrap_or_default();
         if !scopes.is_empty() && !scopes.split(',').any(|scope| scope.trim() == "chat:write") {
-            return Err(NotifyError::Refused("the token lacks the scope chat:write: add it and install the app again".into()));
+            return Err(NotifyError::Refused(
+                "the token lacks the scope chat:write: add it and install the app again".into(),
+            ));
         }
         let reads = scopes.split(',').any(|scope| scope.trim() == "channels:history");
-        let doubt = if reads { "" } else { "; with the scope channels:history a lost answer would make no second message" };
+        let doubt =
+            if reads { "" } else { "; with the scope channels:history a lost answer would make no second message" };
         Ok(format!("{} in {}, writes to {}{doubt}", text("user"), text("team"), self.channel))
     }
 }
