@@ -15,7 +15,7 @@ COPY --from=build /src/target/release/sre-space /usr/local/bin/sre-space
 USER 10001
 WORKDIR /data
 # The cloud profile listens on every address of the container; a PORT that the platform sets is taken for the monitor and the API.
-ENV SRE_SPACE_PROFILE=cloud SRE_SPACE_DATA_DIR=/data/control-plane
+ENV ENV=cloud SRE_SPACE_DATA_DIR=/data/control-plane
 EXPOSE 8001 4317 4318
 VOLUME ["/data"]
 ENTRYPOINT ["sre-space"]

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::backends::{Bus, Database};
 use self::keys::{ALIASES, key};
-pub use self::keys::{KEYS, Key, without_password};
+pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::notify::{Channels, Slack};
 
 /// A mistake in the settings: key, value, and what would be accepted.

@@ -78,6 +78,8 @@ enum Command {
 enum ConfigCommand {
     /// Shows the settings as resolved, secrets masked; refuses what would be refused at start.
     Check,
+    /// Prints every setting with its default, as a `.env` file.
+    Example,
 }
 
 /// Runs the command line.
@@ -95,6 +97,10 @@ pub fn main() -> ExitCode {
         Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),
         Command::Autonomy(args) => with_settings(cli.config, |given| people::autonomy(args, &given)),
         Command::Config { what: ConfigCommand::Check } => with_settings(cli.config, |given| check::config(&given)),
+        Command::Config { what: ConfigCommand::Example } => {
+            print!("{}", crate::config::example());
+            GOOD
+        }
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),

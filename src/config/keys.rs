@@ -85,6 +85,14 @@ keys! {
     "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
 }
 
+/// Every setting with its default, as a `.env` file that changes nothing.
+pub fn example() -> String {
+    let head = "# Every setting, with its default. `sre-space config example` prints this file; a line counts once its # is gone.\n\
+                # A secret may also be given as the path of a file that holds it, under its name with _FILE behind it.\n";
+    let line = |key: &Key| format!("\n# {} ({})\n#{}={}\n", key.about, key.accepts, key.name, key.default);
+    KEYS.iter().fold(head.to_owned(), |text, key| text + &line(key))
+}
+
 /// Names honoured besides the keys above: the hosted platforms' own.
 pub(super) const ALIASES: [&str; 4] = ["PORT", "ENV", "RENDER", "RENDER_EXTERNAL_URL"];
 

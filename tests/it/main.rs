@@ -3,4 +3,5 @@
 
 mod attempts;
 mod loops;
+mod notices;
 mod tidy;

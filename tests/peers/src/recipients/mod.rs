@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -128,12 +128,16 @@ impl<Took: Clone + Send + 'static> Recipient<Took> {
     }
 }
 
-/// The answer of a fault that takes nothing.
+/// The answer of a fault that takes nothing. A redirect leads back to a receiver of webhooks.
 fn faulty(status: u16, wait: Option<u64>) -> Response {
-    let status = StatusCode::from_u16(status).expect("a status");
-    let wait = wait.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    (status, wait.map_or_else(|| axum::http::HeaderMap::new().into_response(), IntoResponse::into_response))
-        .into_response()
+    let mut response = StatusCode::from_u16(status).expect("a status").into_response();
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    if response.status().is_redirection() {
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/hook"));
+    }
+    response
 }
 
 /// Never answers.
