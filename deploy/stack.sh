@@ -24,7 +24,7 @@ stopped() {
 until_true() {
     local what=$1 left=$2
     shift 2
-    until "$@" >/dev/null 2>&1; do
+    until "$@" >/dev/null; do
         [ "$((left--))" -gt 0 ] || stopped "no $what"
         sleep 1
     done
@@ -37,12 +37,14 @@ otlp_port=${STACK_OTLP_PORT:-4317}
 api=http://localhost:$http_port
 export ENV=local
 export SRE_SPACE_INGEST_TOKENS=marketplace-web=demo-web,quote-engine=demo-quote,rating-provider=demo-rating
-marketplace=("$program" marketplace --dir "$dir/demo" --port "$web_port" --otlp "http://127.0.0.1:$otlp_port")
+marketplace=("$program" marketplace --dir "$dir/demo" --port "$web_port" --otlp "http://127.0.0.1:$otlp_port"
+    --load "${STACK_LOAD:-60}")
 
 "${marketplace[@]}" --prepare
 (cd "$dir" && exec redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly yes) >"$dir/redis.log" 2>&1 &
 pids+=($!)
-until_true "Redis" 10 redis-cli -p "$redis_port" ping
+pong() { redis-cli -p "$redis_port" ping 2>/dev/null; }
+until_true "Redis" 10 pong
 
 SRE_SPACE_BUS=redis REDIS_URL=redis://127.0.0.1:$redis_port \
     SRE_SPACE_HTTP_ADDR=127.0.0.1:$http_port SRE_SPACE_OTLP_GRPC_ADDR=127.0.0.1:$otlp_port SRE_SPACE_OTLP_HTTP_ADDR=off \
@@ -54,12 +56,22 @@ until_true "control plane" 30 curl -sf "$api/readyz"
 pids+=($!)
 
 served() {
-    curl -sf "$api/api/v1/services" | grep -o '"requests":[0-9]*' | cut -d: -f2 |
-        awk '$1 >= 300 { busy++ } END { exit !(busy >= 3) }'
+    local services
+    services=$(curl -sf "$api/api/v1/services")
+    grep -o '"requests":[0-9]*' <<<"$services" | cut -d: -f2 | awk '$1 >= 300 { busy++ } END { exit !(busy >= 3) }' || return 1
+    ! grep -o '"state":"[a-z]*"' <<<"$services" | grep -qv healthy
 }
 until_true "healthy traffic of three services" 120 served
 echo "injecting: $(curl -sf -X POST "$api/demo/inject-failure?type=500")"
-resolved() { curl -sf "$api/api/v1/incidents" | grep -q '"state":"resolved"'; }
+resolved() {
+    local incidents
+    incidents=$(curl -sf "$api/api/v1/incidents")
+    if grep -qE '"state":"(escalated|awaiting_human)"' <<<"$incidents"; then
+        "$program" incidents ls --server "$api" >&2
+        stopped "resolved incident: a person is needed"
+    fi
+    grep -q '"state":"resolved"' <<<"$incidents"
+}
 until_true "resolved incident within $within s" "$within" resolved
 echo "resolved:"
 "$program" incidents ls --server "$api"

@@ -90,7 +90,7 @@ pub fn example() -> String {
     let head = "# Every setting, with its default. `sre-space config example` prints this file; a line counts once its # is gone.\n\
                 # A secret may also be given as the path of a file that holds it, under its name with _FILE behind it.\n";
     let line = |key: &Key| format!("\n# {} ({})\n#{}={}\n", key.about, key.accepts, key.name, key.default);
-    KEYS.iter().fold(head.to_owned(), |text, key| text + &line(key))
+    KEYS.iter().fold(head.to_owned(), |text, key| format!("{text}{}", line(key)))
 }
 
 /// Names honoured besides the keys above: the hosted platforms' own.
