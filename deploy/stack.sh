@@ -67,12 +67,12 @@ resolved() {
     local incidents
     incidents=$(curl -sf "$api/api/v1/incidents")
     if grep -qE '"state":"(escalated|awaiting_human)"' <<<"$incidents"; then
-        "$program" incidents ls --server "$api" >&2
+        "$program" incidents --server "$api" ls >&2
         stopped "resolved incident: a person is needed"
     fi
     grep -q '"state":"resolved"' <<<"$incidents"
 }
 until_true "resolved incident within $within s" "$within" resolved
 echo "resolved:"
-"$program" incidents ls --server "$api"
+"$program" incidents --server "$api" ls
 redis-cli -p "$redis_port" xinfo stream otlp_spans | sed -n '/entries-added/{n;s/^/otlp_spans: entries added /p}'

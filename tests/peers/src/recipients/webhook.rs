@@ -1,7 +1,6 @@
 //! A receiver of signed webhooks, as a user would write it: it checks the signature and the age before it looks at the body.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -61,8 +61,8 @@ async fn hook(State(books): State<Arc<Books<Delivery>>>, headers: HeaderMap, bod
 }
 
 fn is_signed(timestamp: &str, signature: &str, body: &[u8]) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let is_fresh = timestamp.parse::<u64>().is_ok_and(|sent| now.abs_diff(sent) <= MOST_AGE_S);
+    let now = Timestamp::now().as_second();
+    let is_fresh = timestamp.parse::<i64>().is_ok_and(|sent| now.abs_diff(sent) <= MOST_AGE_S);
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
     mac.update(timestamp.as_bytes());
     mac.update(b".");
