@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod attempts;
+mod files;
 mod loops;
 mod notices;
 mod tidy;
