@@ -1,6 +1,7 @@
 //! Who is told what while whole loops play: every channel on a stand-in that checks and counts.
 
 use serde_json::{Value, json};
+use sre_space_peers::recipients::Fault;
 use sre_space_peers::recipients::mail::MailServer;
 use sre_space_peers::recipients::pagerduty::{PagerDuty, ROUTING_KEY};
 use sre_space_peers::recipients::slack::{CHANNEL, Slack, TOKEN};
@@ -107,6 +108,11 @@ async fn what_heals_by_itself_is_told_and_wakes_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_needed_is_called_once_and_told_when_it_is_over() {
     let told = Told::start();
+    // Everybody is away or busy when first told.
+    told.slack.0.fail([Fault::Status(503)]);
+    told.receiver.0.fail([Fault::Busy(1)]);
+    told.pagerduty.0.fail([Fault::Status(500), Fault::Busy(1)]);
+    told.mail.0.fail([Fault::Status(451)]);
     let edit_rules = |rules: String| rules.replace("db-pool-size: 30", "db-pool-size: 0");
     let stage = Stage::set(Setup { edit_rules, ..told.setup() }).await;
     stage.inject("500").await;
@@ -126,6 +132,7 @@ async fn who_is_needed_is_called_once_and_told_when_it_is_over() {
     told.until_told(&stage, &json!("over")).await;
     told.agrees_with_the_journal(&stage, id).await;
     assert_eq!(told.pagerduty.events(), pairs(&["trigger", "acknowledge", "resolve"], id));
+    assert_eq!(told.pagerduty.0.asked(), 5, "twice in vain");
     assert_eq!(told.mail.0.took().len(), 2, "the call, and that it is over");
 }
 

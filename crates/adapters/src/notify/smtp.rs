@@ -11,6 +11,7 @@ use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::{AsyncTransport as _, Message, Tokio1Executor};
+use reqwest::Url;
 use sre_space_ports::notify::{Before, Notice, Notifier, NotifyError, What};
 use thiserror::Error;
 
@@ -47,7 +48,8 @@ impl Smtp {
     pub fn new(url: &str, from: &str, to: &[String], upstream: Arc<Upstream>) -> Result<Self, WrongMail> {
         sre_space_tls::install();
         let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|_| WrongMail::Address(text.to_owned()));
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted(url)).map_err(|_| WrongMail::Url)?;
+        let url = encrypted(url).ok_or(WrongMail::Url)?;
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|_| WrongMail::Url)?;
         Ok(Self {
             transport: transport.timeout(Some(PATIENCE)).build(),
             from: mailbox(from)?,
@@ -74,12 +76,11 @@ impl Smtp {
 }
 
 /// A password or an incident is not sent in the clear, except within this machine.
-fn encrypted(url: &str) -> String {
-    let host = url.strip_prefix("smtp://").map(|rest| rest.rsplit('@').next().unwrap_or(rest));
-    let is_here =
-        host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| host.starts_with(here)));
-    let base = url.split('?').next().unwrap_or(url);
-    if is_here || host.is_none() { base.to_owned() } else { format!("{base}?tls=required") }
+fn encrypted(url: &str) -> Option<String> {
+    let mut url = Url::parse(url).ok()?;
+    let is_here = matches!(url.host_str()?, "127.0.0.1" | "localhost" | "[::1]");
+    url.set_query((url.scheme() == "smtp" && !is_here).then_some("tls=required"));
+    Some(url.into())
 }
 
 fn text(notice: &Notice) -> String {
@@ -147,5 +148,53 @@ impl Notifier for Smtp {
             true => Ok(format!("the server takes mail from {}", self.from.email)),
             false => Err(NotifyError::Unreachable("the mail server is not ready".to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_this_machine_in_the_clear() {
+        let table = [
+            ("smtp://ann:s3cret@mail.example:587", "smtp://ann:s3cret@mail.example:587?tls=required"),
+            ("smtp://mail.example?tls=opportunistic", "smtp://mail.example?tls=required"),
+            ("smtp://localhost.evil.example", "smtp://localhost.evil.example?tls=required"),
+            ("smtp://127.0.0.1@evil.example", "smtp://127.0.0.1@evil.example?tls=required"),
+            ("smtps://mail.example", "smtps://mail.example"),
+            ("smtp://127.0.0.1:2525", "smtp://127.0.0.1:2525"),
+        ];
+        for (url, expected) in table {
+            assert_eq!(encrypted(url).as_deref(), Some(expected));
+        }
+        assert_eq!(encrypted("nonsense"), None);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_encryption_is_told_nothing() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.expect("another address of this machine");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("smtp://ann:s3cret@{address}");
+        let smtp =
+            Smtp::new(&url, "a@example.org", &["b@example.org".to_owned()], Upstream::new("mail")).expect("mail");
+        let heard = async {
+            use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+            let (stream, _) = listener.accept().await.expect("a client");
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            let mut heard = Vec::new();
+            write.write_all(b"220 plain\r\n").await.expect("said");
+            while let Ok(Some(line)) = lines.next_line().await {
+                heard.push(line);
+                if write.write_all(b"250 8BITMIME\r\n").await.is_err() {
+                    break;
+                }
+            }
+            heard
+        };
+        let (looked, heard) = tokio::join!(smtp.look(), heard);
+        assert!(looked.is_err());
+        assert!(!heard.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{heard:?}");
     }
 }
