@@ -30,7 +30,7 @@ impl PagerDuty {
     /// The integration of a routing key, at the service with this base URL.
     pub fn new(base: &str, routing_key: String, upstream: Arc<Upstream>) -> Result<Self, reqwest::Error> {
         let url = format!("{}/v2/enqueue", base.trim_end_matches('/'));
-        Ok(Self { wire: Wire::new(upstream)?, url, routing_key })
+        Ok(Self { wire: Wire::new(upstream, &routing_key)?, url, routing_key })
     }
 
     fn event(&self, notice: &Notice, action: &str) -> Value {

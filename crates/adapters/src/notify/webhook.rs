@@ -24,8 +24,8 @@ pub struct Webhook {
 impl Webhook {
     /// A receiver at a URL, and the secret it shares with us.
     pub fn new(url: String, secret: &str, upstream: Arc<Upstream>) -> Result<Self, reqwest::Error> {
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        Ok(Self { wire: Wire::new(upstream)?, url, secret })
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        Ok(Self { wire: Wire::new(upstream, secret)?, url, secret: key })
     }
 
     async fn deliver(&self, key: &str, body: String) -> Result<Answer, NotifyError> {

@@ -24,6 +24,7 @@ const QUOTED: usize = 300;
 pub struct Wire {
     client: Client,
     upstream: Arc<Upstream>,
+    secret: String,
 }
 
 /// What came back.
@@ -45,15 +46,15 @@ impl Answer {
 }
 
 impl Wire {
-    /// A wire to one upstream.
-    pub fn new(upstream: Arc<Upstream>) -> Result<Self, reqwest::Error> {
+    /// A wire to one upstream; should an answer repeat the secret, it is not passed on.
+    pub fn new(upstream: Arc<Upstream>, secret: &str) -> Result<Self, reqwest::Error> {
         let client = sre_space_tls::http()
             .redirect(Policy::none())
             .connect_timeout(PATIENCE / 2)
             .timeout(PATIENCE)
             .user_agent(concat!("sre-space/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, upstream })
+        Ok(Self { client, upstream, secret: secret.to_owned() })
     }
 
     /// The client, to make a request with.
@@ -72,7 +73,8 @@ impl Wire {
         self.guard(async move {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
             let pause = paused(&response);
-            let answer = read(response).await?;
+            let mut answer = read(response).await?;
+            answer.body = masked(answer.body, &self.secret);
             match (pause, answer.status) {
                 (Some(wait), _) => {
                     let why = answer.quoted();
@@ -106,6 +108,10 @@ pub async fn guard<T>(
     }
 }
 
+fn masked(body: String, secret: &str) -> String {
+    if secret.is_empty() || !body.contains(secret) { body } else { body.replace(secret, "***") }
+}
+
 /// The pause that is asked for, in whole seconds.
 fn paused(response: &Response) -> Option<Duration> {
     let is_asked = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
@@ -136,4 +142,21 @@ fn unreachable(error: &reqwest::Error) -> NotifyError {
         (false, false) => "the connection broke",
     };
     NotifyError::Unreachable(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn an_answer_that_repeats_the_secret_does_not_tell_it() {
+        let table = [
+            ("Bearer xoxb-1 is unknown, xoxb-1!", "xoxb-1", "Bearer *** is unknown, ***!"),
+            ("fine", "xoxb-1", "fine"),
+            ("fine", "", "fine"),
+        ];
+        for (body, secret, expected) in table {
+            assert_eq!(masked(body.to_owned(), secret), expected);
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl SlackBot {
     /// The bot of a token, which writes into one channel; `api` is Slack's Web API.
     pub fn new(api: &str, (token, channel): (String, String), upstream: Arc<Upstream>) -> Result<Self, reqwest::Error> {
         let api = api.trim_end_matches('/').to_owned();
-        Ok(Self { wire: Wire::new(upstream)?, api, token, channel })
+        Ok(Self { wire: Wire::new(upstream, &token)?, api, token, channel })
     }
 
     /// Calls a method. Slack answers 200 to what it refuses, and says so in the body.
@@ -209,7 +209,7 @@ pub struct SlackWebhook {
 impl SlackWebhook {
     /// The webhook at an address.
     pub fn new(url: String, upstream: Arc<Upstream>) -> Result<Self, reqwest::Error> {
-        Ok(Self { wire: Wire::new(upstream)?, url })
+        Ok(Self { wire: Wire::new(upstream, &url)?, url })
     }
 }
 
