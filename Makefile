@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers peers demo fmt
+.PHONY: check test heavy strangers peers demo fmt stack lint-files
 
 check:
 	cargo fmt --all --check
@@ -23,6 +23,18 @@ strangers:
 peers:
 	python3 -m venv tests/peers/.venv
 	tests/peers/.venv/bin/pip install --quiet --requirement tests/peers/requirements.txt
+
+# The services of docker-compose.yml as processes of this machine, and the demo's own curl until the incident is resolved.
+stack:
+	cargo build --release
+	deploy/stack.sh target/release/sre-space
+
+# The compose files against their schema, the Dockerfile by a linter.
+lint-files:
+	npm ci --prefix deploy/lint --no-audit --no-fund
+	python3 -m venv deploy/lint/.venv
+	deploy/lint/.venv/bin/pip install --quiet --requirement deploy/lint/requirements.txt
+	deploy/lint.sh
 
 demo:
 	cargo run --release -- demo

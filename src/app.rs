@@ -1,6 +1,5 @@
 //! Builds a server from the settings.
 
-mod forge;
 mod parts;
 
 use std::future::Future;
@@ -19,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, look_at_bus, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed, repository,
+    Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed,
+    repository,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
@@ -33,6 +33,7 @@ use crate::ingest::{self, Ears};
 use crate::monitor::feed::Feed;
 use crate::monitor::guard::Guard;
 use crate::monitor::{self, DemoPlane, Desk, Webhook};
+use crate::notices::{self, Courier};
 use crate::orchestrator::context::Patience;
 use crate::orchestrator::people::Asked;
 use crate::orchestrator::{Context, Orchestrator};
@@ -118,6 +119,7 @@ impl App {
             stats: Arc::default(),
         });
         let people = hire_loop(&mut crew, &context, CalmTimes::new(&settings.data_dir)).await?;
+        hire_couriers(&mut crew, &context, settings);
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
         let draining = crew.stopping(Stage::Edge);
         let router = monitor::router(desk(&context, &ears, settings, (people, demo, draining)))
@@ -152,6 +154,23 @@ async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> 
     let orchestrator = Orchestrator::resume(Arc::clone(context)).await?;
     crew.hire(Stage::Core, "orchestrator", OnEnd::StopServer, |stop| orchestrator.run(told, decisions, stop));
     Ok(people)
+}
+
+/// Starts a courier for each channel.
+fn hire_couriers(crew: &mut Crew, context: &Arc<Context>, settings: &Settings) {
+    let listening = || format!("http://{}", settings.http);
+    let monitor = settings.channels.monitor.clone().unwrap_or_else(listening);
+    for channel in &context.parts.notifiers {
+        let courier = Courier {
+            channel: Arc::clone(channel),
+            store: Arc::clone(&context.parts.store),
+            feed: Arc::clone(&context.feed),
+            monitor: monitor.clone(),
+            patience: notices::Patience::default(),
+            keeps_books: channel.name() != "log",
+        };
+        crew.hire(Stage::Core, channel.name(), OnEnd::Log, |stop| courier.run(stop));
+    }
 }
 
 fn hire_ears(crew: &mut Crew, ears: &Arc<Ears>, grpc: Option<TcpListener>, http: Option<TcpListener>) {

@@ -8,6 +8,8 @@ mod forge;
 mod keys;
 mod memory;
 mod model;
+mod notify;
+mod profile;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,10 @@ use thiserror::Error;
 pub use self::backends::{Bus, Database};
 pub use self::forge::{Credentials, Forge, Hidden};
 use self::keys::{ALIASES, key};
-pub use self::keys::{KEYS, Key, without_password};
+pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::{Model, Secret};
+pub use self::notify::{Channels, Slack};
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -67,6 +70,8 @@ pub struct Settings {
     pub forge: Forge,
     /// The watched repository, for the local forge.
     pub repo: Option<PathBuf>,
+    /// Where the demo's marketplace answers, when this is a demo.
+    pub demo: Option<String>,
     /// The bus.
     pub bus: Bus,
     /// Whether a bus inside this process may stand in for one that is not there at the start.
@@ -77,6 +82,8 @@ pub struct Settings {
     pub model: Option<Model>,
     /// The incident memory.
     pub memory: Memory,
+    /// Who is told, and where.
+    pub channels: Channels,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -128,6 +135,8 @@ impl Reader<'_> {
             database: self.database(),
             model: self.model(),
             memory: self.memory(),
+            demo: self.optional("SRE_SPACE_DEMO_URL"),
+            channels: self.channels(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN"),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
@@ -148,14 +157,6 @@ impl Reader<'_> {
         for name in given.iter().filter(|name| !known(name)) {
             let nearest = KEYS.iter().map(|key| key.name).max_by_key(|key| common(key, name)).unwrap_or_default();
             self.mistake(name, "", &format!("there is no such setting (did you mean {nearest}?)"));
-        }
-    }
-
-    fn profile(&mut self) -> String {
-        let honoured = (self.get)("ENV").filter(|env| env == "local" || env == "cloud");
-        match ((self.get)("SRE_SPACE_PROFILE"), honoured) {
-            (None, Some(env)) => env,
-            _ => self.one_of("SRE_SPACE_PROFILE", &["local", "cloud"]),
         }
     }
 
@@ -244,7 +245,7 @@ impl Reader<'_> {
     }
 
     fn text(&self, name: &str) -> String {
-        (self.get)(name).unwrap_or_else(|| default(name).to_owned())
+        (self.get)(name).unwrap_or_else(|| self.profiled(name).unwrap_or_else(|| default(name)).to_owned())
     }
 
     fn mistake(&mut self, key: &str, value: &str, wanted: &str) {

@@ -14,6 +14,7 @@ mod host;
 mod http;
 pub mod ingest;
 pub mod monitor;
+pub mod notices;
 pub mod orchestrator;
 pub mod replay;
 pub mod watch;

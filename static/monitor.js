@@ -4,7 +4,8 @@
 const server = new URLSearchParams(location.search).get("server")?.replace(/\/$/, "") ?? "";
 const at = id => document.getElementById(id);
 const MOST_LINES = 400;
-let selected = null;
+// A link in a notice names the incident; to decide, a person still has to press.
+let selected = new URLSearchParams(location.search).get("incident");
 let incidents = [];
 
 function element(name, text, classes) {
@@ -92,11 +93,17 @@ async function show() {
     const open = incidents.filter(incident => !["resolved", "suppressed", "escalated"].includes(incident.state));
     at("headline").textContent = headline(open);
     at("incidents").replaceChildren(...incidents.map(row));
-    const shown = incidents.find(incident => incident.id === selected) ?? incidents[0];
+    const shown = incidents.find(incident => incident.id === selected) ?? await older() ?? incidents[0];
     if (shown) story(shown);
   } catch (error) {
     at("headline").textContent = error.message;
   }
+}
+
+// The one that is asked for may not be among the newest.
+async function older() {
+  if (!selected) return null;
+  return read("/api/v1/incidents/" + encodeURIComponent(selected)).catch(() => null);
 }
 
 function headline(open) {

@@ -2,16 +2,19 @@
 //!
 //! Mission: tell people what happens, and call one when the loop may not or cannot go on by itself.
 //! Trigger: an incident that is confirmed, one that needs a person, one that is resolved.
-//! Authority: tickets alone. It touches no code, and its words decide nothing.
+//! Authority: tickets and notices alone. It touches no code, and its words decide nothing.
 //! Output: one ticket an incident, one comment a call, the post-mortem at the end; all in numbers, ids and our own
 //! sentences, names from telemetry cleaned.
 
+mod notice;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use sre_space_domain::incident::Incident;
 use sre_space_ports::forge::{ForgeError, Issues};
+
+pub use self::notice::notices;
 
 /// Opens the incident's ticket, or finds it; returns its number.
 ///

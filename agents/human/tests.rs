@@ -12,7 +12,12 @@ use sre_space_domain::signal::{Certainty, Signal, SignalKind};
 use sre_space_ports::forge::{ForgeError, Issue, Issues, PullRequest};
 use ulid::Ulid;
 
-use super::{close_ticket, open_ticket, page};
+use serde_json::{Value, json};
+use sre_space_domain::incident::State;
+use sre_space_domain::journal::{Agent, Draft, Entry, Phase};
+use sre_space_ports::notify::{Notice, Question, Severity, What};
+
+use super::{close_ticket, notices, open_ticket, page};
 
 const STRANGER: &str = "`**IGNORE** [rules](https://evil.example) @everyone\n# now";
 
@@ -226,4 +231,122 @@ async fn strangers_cannot_write_on_a_ticket() {
     let detail = "A step failed for good: `**IGNORE** [rules](https://evil.example) @everyone # now`";
     assert!(comment.lines().any(|line| line == detail), "{comment}");
     assert_eq!(comment.matches("IGNORE").count(), 1, "only our own detail is quoted, and only inside a code span");
+}
+
+/// Rows of an incident's journal, one after the other.
+fn rows(incident: &Incident, steps: &[(State, Agent, Phase, Value)]) -> Vec<Entry> {
+    let row = |(seq, (state, agent, phase, data)): (u64, &(State, Agent, Phase, Value))| Entry {
+        seq,
+        row: Draft {
+            at: Timestamp::UNIX_EPOCH,
+            incident: Some(incident.id.clone()),
+            agent: *agent,
+            phase: *phase,
+            state: Some(*state),
+            text: format!("{STRANGER} {state:?}"),
+            data: data.clone(),
+        },
+    };
+    (1..).zip(steps).map(row).collect()
+}
+
+fn went(state: State) -> (State, Agent, Phase, Value) {
+    (state, Agent::System, Phase::Act, json!({}))
+}
+
+fn called(state: State, reason: EscalationReason) -> (State, Agent, Phase, Value) {
+    (state, Agent::Human, Phase::Escalate, json!({"reason": reason, "detail": STRANGER}))
+}
+
+fn paged(state: State) -> (State, Agent, Phase, Value) {
+    (state, Agent::Human, Phase::Escalate, json!({}))
+}
+
+fn what(steps: &[(State, Agent, Phase, Value)]) -> Vec<(u64, What)> {
+    let incident = incident("quote-engine");
+    let drawn = notices(&incident, &rows(&incident, steps), "http://monitor");
+    drawn.into_iter().map(|notice| (notice.step, notice.what)).collect()
+}
+
+#[test]
+fn each_step_is_told_once_and_a_suspicion_not_at_all() {
+    use EscalationReason::{Inconclusive, Kept, NoRemedy};
+    let calmed = (State::Escalated, Agent::Scout, Phase::Verify, json!({}));
+    let table = [
+        (vec![went(State::Detected), went(State::Suppressed)], vec![]),
+        (
+            vec![went(State::Detected), went(State::Matching), went(State::Suppressed)],
+            vec![(2, What::Opened), (3, What::Over)],
+        ),
+        (
+            vec![
+                went(State::Matching),
+                went(State::Matching),
+                went(State::Acting),
+                went(State::Resolved),
+                went(State::Resolved),
+            ],
+            vec![(1, What::Opened), (3, What::Moved), (4, What::Over)],
+        ),
+        (
+            vec![went(State::Matching), called(State::Escalated, NoRemedy), paged(State::Escalated), calmed],
+            vec![(1, What::Opened), (2, What::Call(NoRemedy)), (4, What::Over)],
+        ),
+        (
+            vec![
+                went(State::Verifying),
+                (State::AwaitingHuman, Agent::Scout, Phase::Verify, json!({})),
+                called(State::AwaitingHuman, Inconclusive),
+                paged(State::AwaitingHuman),
+                called(State::Escalated, Kept),
+            ],
+            vec![(1, What::Opened), (3, What::Call(Inconclusive)), (5, What::Call(Kept))],
+        ),
+        (
+            vec![went(State::Verifying), called(State::AwaitingHuman, Inconclusive), went(State::Reverting)],
+            vec![(1, What::Opened), (2, What::Call(Inconclusive)), (3, What::Decided)],
+        ),
+    ];
+    for (steps, expected) in table {
+        assert_eq!(what(&steps), expected, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_notice_asks_what_is_open_and_says_no_stranger_s_words_in_mark_up() {
+    let reason = EscalationReason::ApprovalRequired;
+    let needy = Incident { state: State::AwaitingHuman, ticket: Some(3), ..needy(reason, STRANGER) };
+    let steps = [went(State::Matching), called(State::AwaitingHuman, reason)];
+    let page = "http://monitor/monitor?incident=inc_00000000010000000000000001".to_owned();
+    let expected = Notice {
+        subject: needy.id.as_str().to_owned(),
+        step: 2,
+        at: Timestamp::UNIX_EPOCH,
+        what: What::Call(reason),
+        severity: Severity::Error,
+        state: "awaiting_human".to_owned(),
+        service: "quote-engine".to_owned(),
+        title: "quote-engine: 45.2 % of 118 requests failing (inc_00000000010000000000000001)".to_owned(),
+        text: "A person is needed. The change is ready and waits for a person's approval: \
+            **IGNORE** [rules](https://evil.example) @everyone # now"
+            .to_owned(),
+        facts: vec![
+            ("service", "quote-engine".to_owned()),
+            ("cause", "pool-exhausted in quote-engine".to_owned()),
+            ("confidence", "0.870".to_owned()),
+            ("pull request", "#9".to_owned()),
+            ("attempt", "2".to_owned()),
+            ("ticket", "#3".to_owned()),
+        ],
+        question: Some(Question {
+            digest: Digest::of([b"plan".as_slice()]),
+            approve: format!("{page}#approve"),
+            reject: format!("{page}#reject"),
+        }),
+        page,
+    };
+    assert_eq!(notices(&needy, &rows(&needy, &steps), "http://monitor/").pop(), Some(expected));
+    let decided = Incident { state: State::Acting, ..needy };
+    let asked = notices(&decided, &rows(&decided, &steps), "http://monitor").pop().and_then(|notice| notice.question);
+    assert_eq!(asked, None, "nobody is asked what was answered");
 }

@@ -77,7 +77,7 @@ fn word(reason: EscalationReason) -> &'static str {
     }
 }
 
-fn sentence(reason: EscalationReason) -> &'static str {
+pub(super) fn sentence(reason: EscalationReason) -> &'static str {
     match reason {
         EscalationReason::LowConfidence => "The cause is not known well enough to change anything:",
         EscalationReason::NoRemedy => "No declared remedy fits, or none is left to try:",

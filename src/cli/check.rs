@@ -35,7 +35,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
     let settings = given.settings()?;
     on_runtime(async move {
         sre_space_tls::install();
-        let findings = [
+        let mut findings = vec![
             ("data directory", data_dir(&settings.data_dir)),
             ("database", database(&settings).await),
             ("bus", app::look_at_bus(&settings).await),
@@ -48,6 +48,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("OTLP/HTTP", optional_port(settings.otlp_http.map(|address| address.to_string())).await),
             ("ingest tokens", Ok(tokens(&settings))),
         ];
+        findings.extend(app::look_at_channels(&settings.channels).await);
         let bad = findings.iter().filter(|(_, found)| found.is_err()).count();
         findings.iter().for_each(|finding| println!("{}", told(finding)));
         Ok(if bad == 0 { GOOD } else { BAD })

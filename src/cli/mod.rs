@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod marketplace_alone;
 mod memory;
 mod people;
 mod plane;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Control plane, an insurance marketplace to watch, and a local git forge: all embedded, no key, no container.
     Demo(demo::Args),
+    /// The demo's marketplace alone, for a control plane that runs elsewhere on this machine.
+    Marketplace(marketplace_alone::Args),
     /// The control plane alone.
     Serve(serve::Args),
     /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
@@ -78,6 +81,8 @@ enum Command {
 enum ConfigCommand {
     /// Shows the settings as resolved, secrets masked; refuses what would be refused at start.
     Check,
+    /// Prints every setting with its default, as a `.env` file.
+    Example,
 }
 
 /// Runs the command line.
@@ -96,9 +101,14 @@ pub fn main() -> ExitCode {
         Command::Reject(args) => with_settings(cli.config, |given| people::decide("reject", args, &given)),
         Command::Autonomy(args) => with_settings(cli.config, |given| people::autonomy(args, &given)),
         Command::Config { what: ConfigCommand::Check } => with_settings(cli.config, |given| check::config(&given)),
+        Command::Config { what: ConfigCommand::Example } => {
+            print!("{}", crate::config::example());
+            GOOD
+        }
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
+        Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use ulid::Ulid;
 
 /// Services that send telemetry; each gets an ingest token, and so is a source of its own.
-const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
+pub const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 
 /// The prepared user plane.
 pub struct Plane {
@@ -22,6 +22,16 @@ pub struct Plane {
 impl Plane {
     /// Prepares `dir`: platform file, ingest tokens, seeded repository. What is already there stays.
     pub fn prepare(dir: &Path, otlp_endpoint: String, load: f64) -> Result<Self> {
+        Self::prepare_as(dir, otlp_endpoint, load, None)
+    }
+
+    /// As `prepare`, where somebody else needs to know the web server's port and the ingest tokens beforehand.
+    pub fn prepare_as(
+        dir: &Path,
+        otlp_endpoint: String,
+        load: f64,
+        agreed: Option<(u16, BTreeMap<String, String>)>,
+    ) -> Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
         let file = dir.join("platform.json");
@@ -29,6 +39,10 @@ impl Plane {
         let (ports, ingest_tokens) = match kept {
             Some(kept) => (kept.ports, kept.ingest_tokens),
             None => (Ports::default(), tokens()),
+        };
+        let (ports, ingest_tokens) = match agreed {
+            Some((web, agreed)) => (Ports { web, ..ports }, agreed),
+            None => (ports, ingest_tokens),
         };
         let platform = Platform {
             repo: dir.join("marketplace.git"),

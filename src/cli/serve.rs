@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 use super::{BAD, GOOD, interrupted, on_runtime};
 use crate::app::{App, Doors, Parts};
 use crate::config::Given;
+use crate::monitor::DemoPlane;
 
 /// Arguments of `serve`.
 #[derive(ClapArgs)]
@@ -31,7 +32,7 @@ pub fn run(args: Args, mut given: Given) -> Result<u8> {
                 None => println!("{name} is off"),
             }
         }
-        let app = App::build(&settings, parts, doors, None).await?;
+        let app = App::build(&settings, parts, doors, settings.demo.clone().map(DemoPlane::new)).await?;
         Ok(if app.run(interrupted()).await { GOOD } else { BAD })
     })
 }

@@ -33,6 +33,16 @@ pub enum Database {
     Postgres(String),
 }
 
+impl Database {
+    /// Whether a server keeps it, and not a file.
+    pub fn is_server(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn bus(&mut self) -> Bus {
         match self.one_of("SRE_SPACE_BUS", &["local", "redis", "kafka"]).as_str() {

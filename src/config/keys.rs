@@ -57,6 +57,7 @@ keys! {
     "GITHUB_APP_PRIVATE_KEY", "a secret, PEM", "", "its private key";
     "GITHUB_TOKEN", "a secret", "", "a token to work as, where there is no App";
     "GITHUB_PERSONAL_ACCESS_TOKEN", "a secret", "", "the same, by its other name";
+    "SRE_SPACE_DEMO_URL", "http://…", "", "the web address of the demo's marketplace (`sre-space marketplace`); opens /demo/*";
     "SRE_SPACE_BUS", "local, redis or kafka", "local", "the bus";
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
@@ -82,6 +83,18 @@ keys! {
     "SRE_SPACE_MEMORY_KEY", "a secret of 64 hexadecimal digits", "", "what lessons are sealed with (unset: memory.key in the data folder, made at the first start)";
     "OPENAI_EMBEDDING_MODEL", "a model's name", "", "embeddings of an OpenAI-compatible server in place of the built-in ones";
     "SRE_SPACE_EMBEDDING_FILES", "a folder", "", "a local sentence model (not in this build)";
+    "SRE_SPACE_PUBLIC_URL", "http://… or https://…", "", "the monitor as people reach it, for links in notices (unset: the address it listens on)";
+    "SLACK_BOT_TOKEN", "a secret", "", "Slack: one message an incident, edited as it moves; wants SLACK_CHANNEL";
+    "SLACK_CHANNEL", "a channel's id", "", "the channel the bot writes to";
+    "SLACK_WEBHOOK_URL", "https://…, a secret", "", "Slack without a bot: one message for each important change";
+    "SLACK_API_URL", "https://…", "https://slack.com/api", "Slack's Web API";
+    "PAGERDUTY_ROUTING_KEY", "a secret of 32 letters and digits", "", "PagerDuty is told when a person is needed (Events API v2)";
+    "PAGERDUTY_API_URL", "https://…", "https://events.pagerduty.com", "PagerDuty's Events API";
+    "SMTP_URL", "smtp://… (STARTTLS) or smtps://…", "", "the server that takes mail for ALERT_EMAIL";
+    "ALERT_EMAIL", "mail addresses, comma separated", "", "who is written to when a person is needed";
+    "SMTP_FROM", "a mail address", "", "who writes (unset: the first of ALERT_EMAIL)";
+    "SRE_SPACE_WEBHOOK_URL", "https://…, a secret", "", "a receiver of every notice as signed JSON";
+    "SRE_SPACE_WEBHOOK_SECRET", "a secret", "", "what those deliveries are signed with";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
@@ -94,8 +107,16 @@ keys! {
     "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
 }
 
+/// Every setting with its default, as a `.env` file that changes nothing.
+pub fn example() -> String {
+    let head = "# Every setting, with its default. `sre-space config example` prints this file; a line counts once its # is gone.\n\
+                # A secret may also be given as the path of a file that holds it, under its name with _FILE behind it.\n";
+    let line = |key: &Key| format!("\n# {} ({})\n#{}={}\n", key.about, key.accepts, key.name, key.default);
+    KEYS.iter().fold(head.to_owned(), |text, key| format!("{text}{}", line(key)))
+}
+
 /// Names honoured besides the keys above: the hosted platforms' own.
-pub(super) const ALIASES: [&str; 2] = ["PORT", "ENV"];
+pub(super) const ALIASES: [&str; 4] = ["PORT", "ENV", "RENDER", "RENDER_EXTERNAL_URL"];
 
 /// The key of a name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {

@@ -92,6 +92,7 @@ async function tell(url) {
   const question = page.locator("#story button", { hasText: "Approve" });
   await question.waitFor();
   await shoot(page, "5-question");
+  await linked(context, url);
   await question.click();
   await page.locator("#incidents .pill", { hasText: "resolved" }).nth(1).waitFor();
   const approved = await page.locator("#story").innerText();
@@ -100,6 +101,17 @@ async function tell(url) {
   }
   await shoot(page, "6-approved");
   assert.deepEqual(complaints, [], "the browser has nothing to complain of");
+}
+
+/** The link of a notice opens its incident, also when there are newer ones. */
+async function linked(context, url) {
+  const incidents = await (await fetch(new URL("/api/v1/incidents", url))).json();
+  const { id } = incidents.at(-1);
+  assert(incidents.length > 1, "a newer one");
+  const page = await context.newPage();
+  await page.goto(new URL(`/monitor?incident=${id}#approve`, url).href);
+  await page.locator("#story", { hasText: id }).waitFor();
+  await page.close();
 }
 
 /** The owners want to be asked from now on; answers the commit that says so. */

@@ -13,6 +13,7 @@ use sre_space_ports::forge::{
     Changes, CommitRequest, ForgeError, Issue, Issues, Merged, PullRequest, PullRequestDraft,
 };
 use sre_space_ports::memory::{Match, Memory, MemoryError, Recollection};
+use sre_space_ports::notify::{Before, Notice, Notifier, NotifyError};
 use sre_space_ports::store::{Filter, Record, Store, StoreError, Write};
 
 /// Where it dies.
@@ -70,6 +71,8 @@ pub fn serve(point: Point) -> ! {
         let mut parts = Parts::open(&settings).await.expect("parts");
         parts.changes = Arc::new(Deadly { inner: parts.changes, point: point.clone() });
         parts.issues = Arc::new(Deadly { inner: parts.issues, point: point.clone() });
+        let deadly = |inner| Arc::new(Deadly { inner, point: point.clone() }) as Arc<dyn Notifier>;
+        parts.notifiers = parts.notifiers.into_iter().map(deadly).collect();
         parts.memory = Arc::new(Deadly { inner: parts.memory, point: point.clone() });
         parts.store = Arc::new(Deadly { inner: parts.store, point });
         let app = App::build(&settings, parts, doors, None).await.expect("an app");
@@ -148,6 +151,25 @@ impl Recollection for Deadly<dyn Memory> {
 impl Memory for Deadly<dyn Memory> {
     async fn remember(&self, lesson: &Lesson) -> Result<(), MemoryError> {
         self.point.around("memory", self.inner.remember(lesson)).await
+    }
+}
+
+#[async_trait]
+impl Notifier for Deadly<dyn Notifier> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn carries(&self, notice: &Notice, before: &Before) -> bool {
+        self.inner.carries(notice, before)
+    }
+
+    async fn tell(&self, notice: &Notice, before: &Before) -> Result<Option<String>, NotifyError> {
+        self.point.around(&format!("telling-{}", self.name()), self.inner.tell(notice, before)).await
+    }
+
+    async fn look(&self) -> Result<String, NotifyError> {
+        self.inner.look().await
     }
 }
 

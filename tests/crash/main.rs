@@ -10,6 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 use self::deadly::Point;
+use sre_space_peers::recipients::pagerduty::{PagerDuty, ROUTING_KEY};
+use sre_space_peers::recipients::slack::{CHANNEL, Slack, TOKEN};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage};
 
 /// Plays at once; each leaves most of a core idle.
@@ -49,7 +51,11 @@ fn trials() -> Vec<Trial> {
     let calls = places("escalation")
         .into_iter()
         .map(|point| Trial::test(format!("kill/{point}/calls_a_person_once"), move || run(calls_once(point))));
-    writes.chain(states).chain(calls).collect()
+    let notices = ["pagerduty", "slack"].into_iter().flat_map(|channel| {
+        places(if channel == "slack" { "telling-slack" } else { "telling-pagerduty" })
+            .map(|point| Trial::test(format!("kill/{point}/tells_once"), move || run(tells_once(point))))
+    });
+    writes.chain(states).chain(calls).chain(notices).collect()
 }
 
 fn run(play: impl Future<Output = ()>) -> Result<(), Failed> {
@@ -88,9 +94,40 @@ async fn recovers(fault: &'static str, point: String) {
     stage.proven().await;
 }
 
+const FREEZE: &str =
+    r#"@id("freeze") @reason("frozen") forbid (principal, action, resource == Service::"quote-engine");"#;
+
+/// Killed between the telling and the journal's knowing of it: one page, and one message that both lives edit.
+async fn tells_once(point: String) {
+    let (pagerduty, slack) = (PagerDuty::start(), Slack::start());
+    let env = vec![
+        ("PAGERDUTY_API_URL", pagerduty.url()),
+        ("PAGERDUTY_ROUTING_KEY", ROUTING_KEY.to_owned()),
+        ("SLACK_API_URL", slack.api()),
+        ("SLACK_BOT_TOKEN", TOKEN.to_owned()),
+        ("SLACK_CHANNEL", CHANNEL.to_owned()),
+    ];
+    let mut stage = Stage::set(Setup { control: dying_at(&point), extra_policy: Some(FREEZE), env, ..small() }).await;
+    stage.inject("500").await;
+    stage.restart_control(PATIENCE).await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(incident["state"], "escalated", "{incident:#}");
+    let id = incident["id"].as_str().expect("an id").to_owned();
+    stage
+        .until("both channels in the books", PATIENCE, async || {
+            let rows = stage.events(&id).await;
+            let call = |row: &&Value| row["data"]["notice"]["what"] == serde_json::json!({"call": "policy-denied"});
+            (rows.iter().filter(call).count() == 2).then_some(())
+        })
+        .await;
+    let alerts: Vec<(String, String)> = pagerduty.alerts().into_iter().collect();
+    assert_eq!(alerts, [(id, "triggered".to_owned())], "{:?}", pagerduty.events());
+    let posts = slack.0.took().into_iter().filter(|call| call.method == "chat.postMessage");
+    assert_eq!(posts.filter(|call| call.body["thread_ts"].is_null()).count(), 1, "{:?}", slack.calls());
+}
+
 async fn calls_once(point: String) {
-    let freeze = r#"@id("freeze") @reason("frozen") forbid (principal, action, resource == Service::"quote-engine");"#;
-    let setup = Setup { control: dying_at(&point), extra_policy: Some(freeze), ..small() };
+    let setup = Setup { control: dying_at(&point), extra_policy: Some(FREEZE), ..small() };
     let mut stage = Stage::set(setup).await;
     stage.inject("500").await;
     stage.restart_control(PATIENCE).await;

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod attempts;
+mod files;
 mod loops;
 mod model;
+mod notices;
 mod tidy;

@@ -7,6 +7,7 @@ pub mod guard;
 pub mod ledger;
 pub mod llm;
 pub mod memory;
+pub mod notify;
 pub mod policy;
 pub mod probe;
 pub mod seal_file;

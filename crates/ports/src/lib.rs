@@ -9,6 +9,7 @@ pub mod forge;
 pub mod ledger;
 pub mod llm;
 pub mod memory;
+pub mod notify;
 pub mod policy;
 pub mod probe;
 pub mod store;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use sre_space_adapters::database::Database;
+use sre_space_adapters::guard::Guard;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::memory::embedder::{Embedder, Lexical};
 use sre_space_adapters::memory::qdrant::{Address, QdrantMemory};
@@ -11,6 +12,7 @@ use sre_space_adapters::memory::remote::{Endpoint, RemoteEmbedder};
 use sre_space_adapters::seal_file;
 use sre_space_adapters::upstream::Upstream;
 use sre_space_domain::seal::SealKey;
+use sre_space_ports::around::Wrapped;
 use sre_space_ports::memory::{Memory, Recollection};
 
 use super::database;
@@ -27,10 +29,14 @@ pub(super) struct Remembering {
 }
 
 /// The memory the settings name.
-pub(super) async fn open(settings: &Settings, database: Arc<Database>) -> Result<Remembering> {
+pub(super) async fn open(settings: &Settings, database: Arc<Database>, guard: Option<&Guard>) -> Result<Remembering> {
     let (embedder, mut upstreams) = embedder(settings).await?;
     let Some(qdrant) = &settings.memory.qdrant else {
-        let memory = Arc::new(EmbeddedMemory::open(database, embedder).await?);
+        let memory: Arc<dyn Memory> = Arc::new(EmbeddedMemory::open(database, embedder).await?);
+        let memory = match guard {
+            Some(guard) => Arc::new(Wrapped::new(memory, guard.clone())),
+            None => memory,
+        };
         return Ok(Remembering { recollection: memory.clone(), memory, upstreams });
     };
     let memory = QdrantMemory::open(&address(qdrant), embedder).await.with_context(|| {
@@ -73,7 +79,7 @@ pub async fn memory(settings: &Settings) -> Result<Arc<dyn Memory>> {
     std::fs::create_dir_all(&settings.data_dir)?;
     sre_space_tls::install();
     let Some(qdrant) = &settings.memory.qdrant else {
-        let opened = open(settings, database(settings).await?).await?;
+        let opened = open(settings, database(settings).await?, None).await?;
         return Ok(opened.memory);
     };
     let (embedder, _) = embedder(settings).await?;

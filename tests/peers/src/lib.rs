@@ -6,6 +6,7 @@ mod kafka;
 pub mod openai;
 mod postgres;
 mod qdrant;
+pub mod recipients;
 mod redis;
 
 use std::fmt;

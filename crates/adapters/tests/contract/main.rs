@@ -6,6 +6,7 @@ mod embeddings;
 mod forge;
 mod github;
 mod kafka;
+mod notify;
 mod openai;
 mod outages;
 mod postgres;
@@ -29,6 +30,7 @@ fn main() {
         .chain(openai::trials())
         .chain(qdrant::trials())
         .chain(embeddings::trials())
+        .chain(notify::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -5,4 +5,5 @@ pub mod forge;
 pub mod ledger;
 pub mod llm;
 pub mod memory;
+pub mod notify;
 pub mod store;
