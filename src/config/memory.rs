@@ -1,8 +1,7 @@
 //! The incident memory: where lessons are kept, and what makes vectors of them.
 
-use std::fmt;
-
 use sre_space_domain::seal::SealKey;
+use sre_space_domain::secret::Secret;
 
 use super::{Reader, accepts};
 
@@ -45,19 +44,9 @@ pub enum Embeddings {
     },
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl Reader<'_> {
     pub(super) fn memory(&mut self) -> Memory {
-        let api_key = self.secret("QDRANT_API_KEY").map(Secret);
+        let api_key = self.secret("QDRANT_API_KEY").map(Secret::new);
         let is_set = self.optional("QDRANT_URL").is_some() || (self.get)("QDRANT_URL_FILE").is_some();
         let qdrant = is_set.then(|| Qdrant { url: self.url("QDRANT_URL", &["http", "https"]), api_key });
         let key = self.secret("SRE_SPACE_MEMORY_KEY");
@@ -69,13 +58,13 @@ impl Reader<'_> {
                           set OPENAI_BASE_URL and OPENAI_EMBEDDING_MODEL to a server that has one";
             self.mistake("SRE_SPACE_EMBEDDING_FILES", &folder, wanted);
         }
-        Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret) }
+        Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret::new) }
     }
 
     fn embeddings(&mut self) -> Embeddings {
         let Some(model) = self.optional("OPENAI_EMBEDDING_MODEL") else { return Embeddings::Lexical };
         let base_url = self.url("OPENAI_BASE_URL", &["http", "https"]);
-        let api_key = self.secret("OPENAI_API_KEY").map(Secret);
+        let api_key = self.secret("OPENAI_API_KEY").map(Secret::new);
         if base_url == OPENAI && api_key.is_none() {
             let wanted = format!("with OPENAI_API_KEY for {OPENAI}, or with OPENAI_BASE_URL for another server");
             self.mistake("OPENAI_EMBEDDING_MODEL", &model, &wanted);
@@ -113,12 +102,12 @@ mod tests {
             ("SRE_SPACE_MEMORY_KEY", key.as_str()),
         ];
         let found = memory(&set).expect("settings");
-        let secret = || Some(Secret("s3cret".into()));
+        let secret = || Some(Secret::new("s3cret"));
         let (base_url, model) = ("http://127.0.0.1:18002/v1".to_owned(), "e5".to_owned());
         let expected = Memory {
             qdrant: Some(Qdrant { url: "http://127.0.0.1:6334".into(), api_key: secret() }),
             embeddings: Embeddings::Remote { base_url, api_key: secret(), model },
-            key: Some(Secret(key.clone())),
+            key: Some(Secret::new(key.clone())),
         };
         assert_eq!(found, expected);
         let shown = format!("{found:?}");

@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use sre_space_ports::bus::{BusError, BusStatus, Feed, Topic};
 use tower::ServiceExt as _;
+use sre_space_domain::secret::Secret;
 
 use super::*;
 
@@ -48,7 +49,7 @@ impl Bus for Recorder {
 }
 
 fn ears(bus: Arc<Recorder>, tokens: &[(&str, &str)]) -> Arc<Ears> {
-    let tokens = tokens.iter().map(|(name, token)| ((*name).to_owned(), (*token).to_owned())).collect();
+    let tokens = tokens.iter().map(|(name, token)| ((*name).to_owned(), Secret::new(*token))).collect();
     Arc::new(Ears {
         bus,
         tokens: IngestTokens::new(tokens),

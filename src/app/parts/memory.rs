@@ -49,14 +49,14 @@ pub(super) async fn open(settings: &Settings, database: Arc<Database>, guard: Op
 }
 
 fn address(qdrant: &config::Qdrant) -> Address {
-    Address { url: qdrant.url.clone(), api_key: qdrant.api_key.as_ref().map(|key| key.0.clone()) }
+    Address { url: qdrant.url.clone(), api_key: qdrant.api_key.as_ref().map(|key| key.bare().to_owned()) }
 }
 
 async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Upstream>>)> {
     let Embeddings::Remote { base_url, api_key, model } = &settings.memory.embeddings else {
         return Ok((Arc::new(Lexical::default()), Vec::new()));
     };
-    let api_key = api_key.as_ref().map(|key| key.0.clone());
+    let api_key = api_key.as_ref().map(|key| key.bare().to_owned());
     let endpoint = Endpoint { base_url: base_url.clone(), api_key, model: model.clone() };
     let embedder = RemoteEmbedder::connect(endpoint).await.with_context(|| {
         let url = config::without_password(base_url);
@@ -69,7 +69,7 @@ async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Ups
 /// The key that lessons are sealed with.
 pub(super) fn seal(settings: &Settings) -> Result<SealKey> {
     match &settings.memory.key {
-        Some(key) => Ok(SealKey::try_from(key.0.as_str())?),
+        Some(key) => Ok(SealKey::try_from(key.bare())?),
         None => Ok(seal_file::open(&settings.data_dir.join(KEY_FILE))?),
     }
 }

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sre_space_ports::forge::ForgeError;
 use thiserror::Error;
+use sre_space_domain::secret::Secret;
 
 use super::limits;
-use super::secret::Secret;
 use super::wire::Refusal;
 
 /// The largest answer that is read.

@@ -10,13 +10,13 @@ use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use sre_space_domain::secret::Secret;
 
 use super::auth::{Credentials, app_token};
 use super::call::{Answer, Request, Trouble, client, exchange};
 use super::limits::Pace;
 use super::names::Place;
 use super::rights::NEEDED;
-use super::secret::Secret;
 use super::wire::{Installation, InstallationToken};
 use crate::upstream::{CallError, Upstream};
 
