@@ -13,9 +13,9 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
+use sre_space_domain::secret::Secret;
 use sre_space_ports::bus::{BusError, BusStatus, Feed, Topic};
 use tower::ServiceExt as _;
-use sre_space_domain::secret::Secret;
 
 use super::*;
 

@@ -11,10 +11,10 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sre_space_domain::journal::{Agent, Draft, Phase};
+use sre_space_domain::secret::Secret;
 use sre_space_ports::bus::{BusError, BusStatus, Feed as BusFeed, Message, Topic};
 use sre_space_ports::store::{Store, Write};
 use tower::ServiceExt as _;
-use sre_space_domain::secret::Secret;
 
 use super::feed::Feed;
 use super::*;

@@ -15,8 +15,8 @@ use axum::http::{HeaderMap, StatusCode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::sync::Notify;
 use sre_space_domain::secret::Secret;
+use tokio::sync::Notify;
 
 use super::Desk;
 use super::problem::Problem;

@@ -10,9 +10,9 @@ use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sre_space_domain::secret::Secret;
 use sre_space_ports::forge::ForgeError;
 use thiserror::Error;
-use sre_space_domain::secret::Secret;
 
 use super::limits;
 use super::wire::Refusal;

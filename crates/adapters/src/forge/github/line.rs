@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 use sre_space_domain::secret::Secret;
+use tokio::sync::Mutex;
 
 use super::auth::{Credentials, app_token};
 use super::call::{Answer, Request, Trouble, client, exchange};

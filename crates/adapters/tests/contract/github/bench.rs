@@ -9,11 +9,11 @@ use sre_space_adapters::upstream::Upstream;
 use sre_space_domain::breaker::Limits;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::proposal::FileChange;
+use sre_space_domain::secret::Secret;
 use sre_space_github::{APP, Caller, Github, KEY_PKCS8, REPOSITORY};
 use sre_space_ports::contract::forge::Bench;
 use sre_space_ports::forge::{Changes, Checks, Issues, Repository};
 use tempfile::TempDir;
-use sre_space_domain::secret::Secret;
 
 use crate::forge::{push, seed};
 
