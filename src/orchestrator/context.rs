@@ -36,6 +36,8 @@ pub struct Patience {
     pub probe: Duration,
     /// For the journal or the memory to come back.
     pub outage: Duration,
+    /// For a forge that says when it may be asked again.
+    pub rest: Duration,
 }
 
 impl Default for Patience {
@@ -48,6 +50,7 @@ impl Default for Patience {
             calm: Duration::from_secs(10),
             probe: Duration::from_millis(500),
             outage: Duration::from_secs(300),
+            rest: Duration::from_secs(600),
         }
     }
 }
