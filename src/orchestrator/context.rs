@@ -11,7 +11,7 @@ use sre_space_domain::incident::Rules;
 use sre_space_domain::signal::Signal;
 use sre_space_ports::bus::{Message, Topic};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::warn;
 use ulid::Ulid;
 
@@ -53,6 +53,13 @@ impl Default for Patience {
             rest: Duration::from_secs(600),
         }
     }
+}
+
+/// Looks at the forge. After it was waited for it is looked at once, and not once for each look that was missed.
+pub fn looks(every: Duration) -> Interval {
+    let mut looks = interval(every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 /// Time in which what happens is heard of: while the bus is away the clock stands still, since silence says nothing then.

@@ -11,9 +11,10 @@ use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Proposal, Verdict};
 use sre_space_ports::forge::Checks;
-use tokio::time::{Instant, interval};
+use tokio::time::Instant;
 use tracing::error;
 
+use super::context::looks;
 use super::retry::Fallible;
 use super::{Context, orient, trust, verify};
 
@@ -196,7 +197,7 @@ async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<E
 async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event> {
     let head = change(incident)?.commit.as_ref().ok_or("there is no commit to check")?;
     let deadline = Instant::now() + context.patience.checks;
-    let mut look = interval(context.patience.look);
+    let mut look = looks(context.patience.look);
     loop {
         context.look(&mut look).await;
         match context.patience.retried(|| context.parts.repository.checks(head)).await? {

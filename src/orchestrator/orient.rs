@@ -7,10 +7,10 @@ use sre_space_domain::counsel::Counsel;
 use sre_space_domain::evidence::Evidence;
 use sre_space_domain::incident::{Event, Incident};
 use sre_space_domain::rca::{Current, Gap};
-use tokio::time::{Duration, Instant, interval};
+use tokio::time::{Duration, Instant};
 use ulid::Ulid;
 
-use super::context::Listening;
+use super::context::{Listening, looks};
 use super::effects::allowed;
 use super::retry::Fallible;
 use super::verify::Calm;
@@ -61,7 +61,7 @@ async fn look<Answer>(
     answer: impl Fn(&Reading) -> Result<Answer, Gap>,
 ) -> Look<Answer> {
     let mut waiting = Listening::lasting(context.patience.evidence);
-    let mut look = interval(context.patience.look * 2);
+    let mut look = looks(context.patience.look * 2);
     let (mut calm, began) = (Calm::begins(), Instant::now());
     loop {
         look.tick().await;

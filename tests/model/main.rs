@@ -21,7 +21,7 @@ use sre_space_adapters::llm::openai::{OpenAi, Terms};
 use sre_space_agents::brain::{self, Adviser};
 use sre_space_domain::budget::{Limits, Prices};
 use sre_space_domain::catalogue::Catalogue;
-use sre_space_domain::counsel::Counsel;
+use sre_space_domain::counsel::{Brief, Counsel, read};
 use sre_space_domain::incident::{Event, Incident, Rules, State, step};
 use sre_space_domain::proposal::KnobValue;
 use sre_space_domain::rca::Current;
@@ -170,7 +170,9 @@ async fn counselled(url: &str, incident: &Incident) {
     }
     println!("{told:?}; once more with a patience of {} s", PATIENT.as_secs());
     let patient = Overheard::at(client(url, name).with_patience(PATIENT));
-    patient.ask(&hasty.question()).await.expect("an answer");
+    let answer = patient.ask(&hasty.question()).await.expect("an answer");
+    let brief = Brief::of(incident).expect("a brief");
+    println!("read: {:?}", read(&answer.text, &brief, name));
 }
 
 async fn asked(llm: Arc<dyn Llm>, incident: &Incident) -> Counsel {
