@@ -81,6 +81,14 @@ impl FixerError {
             Self::ChecksRed { .. } | Self::ChecksLate { .. } => false,
         }
     }
+
+    /// After how long trying again is worth it, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Forge(error) => error.wait(),
+            Self::ChecksRed { .. } | Self::ChecksLate { .. } => None,
+        }
+    }
 }
 
 /// Makes the attempt's branch at the proposal's base.

@@ -2,9 +2,6 @@
 //!
 //! Each looks before it writes, so performing it again after a crash is harmless.
 
-use std::future::Future;
-use std::time::Duration;
-
 use sre_space_agents::{catalogue, curator, fixer, guardrail, human};
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::ids::Sha;
@@ -13,19 +10,13 @@ use sre_space_domain::journal::Entry;
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proof::Proof;
 use sre_space_domain::proposal::{Proposal, Verdict};
-use sre_space_ports::forge::{Checks, ForgeError};
-use sre_space_ports::memory::MemoryError;
-use sre_space_ports::store::StoreError;
-use tokio::time::{Instant, interval};
+use sre_space_ports::forge::Checks;
+use tokio::time::Instant;
 use tracing::error;
 
+use super::context::looks;
+use super::retry::Fallible;
 use super::{Context, orient, trust, verify};
-
-/// Between two tries while our own database or memory is away.
-const AWAY: Duration = Duration::from_secs(1);
-
-/// Failures in the words of whoever failed; the incident shows them.
-pub(super) type Fallible<T> = Result<T, String>;
 
 /// Performs an effect. Whatever goes wrong for good becomes [`Event::Failed`] and calls a person.
 pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) -> Event {
@@ -62,7 +53,7 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
 
 async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
     let issues = context.parts.issues.as_ref();
-    retried(|| human::open_ticket(issues, incident)).await.map(Event::TicketOpened)
+    context.patience.retried(|| human::open_ticket(issues, incident)).await.map(Event::TicketOpened)
 }
 
 async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
@@ -70,25 +61,25 @@ async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event>
     let issues = context.parts.issues.as_ref();
     let entries = story(context, incident).await?;
     let story = sre_space_domain::postmortem::write(incident, &entries);
-    retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
+    context.patience.retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
 }
 
 /// The journal's rows of an incident.
 async fn story(context: &Context, incident: &Incident) -> Fallible<Vec<Entry>> {
-    outlasted(context, || context.parts.store.journal(0, 1_000, Some(&incident.id))).await
+    context.patience.outlasted(|| context.parts.store.journal(0, 1_000, Some(&incident.id))).await
 }
 
 async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
     prove(context, incident).await?;
     let issues = context.parts.issues.as_ref();
-    retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
+    context.patience.retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
 }
 
 /// The owners' rules at the head of the deployed branch.
 pub(super) async fn allowed(context: &Context) -> Fallible<(Sha, Catalogue)> {
     let repository = context.parts.repository.as_ref();
-    let head = retried(|| repository.head()).await?;
-    let text = retried(|| repository.file(&head, ".sre-space.yaml")).await?;
+    let head = context.patience.retried(|| repository.head()).await?;
+    let text = context.patience.retried(|| repository.file(&head, ".sre-space.yaml")).await?;
     let catalogue = catalogue::parse(&text).map_err(|error| error.to_string())?;
     Ok((head, catalogue))
 }
@@ -98,9 +89,10 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
     let diagnosis = incident.diagnosis.as_ref().ok_or("no diagnosis to render for")?;
     let (_, catalogue) = allowed(context).await?;
     let store = context.parts.store.as_ref();
-    let trust = outlasted(context, || trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
+    let trust = context.patience.outlasted(|| trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
     let repository = context.parts.repository.as_ref();
-    let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
+    let (base, inputs) =
+        context.patience.retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
     let order = fixer::Order {
         incident: incident.id.clone(),
         opened_at: incident.opened_at,
@@ -167,7 +159,7 @@ async fn prove(context: &Context, incident: &Incident) -> Fallible<()> {
     };
     let ((_, permit), proof) = (leave_to_propose(incident)?, proof(incident)?);
     let changes = context.parts.changes.as_ref();
-    retried(|| fixer::describe(changes, &permit, number, &proof)).await
+    context.patience.retried(|| fixer::describe(changes, &permit, number, &proof)).await
 }
 
 /// On whose behalf Fixer writes, and where.
@@ -178,7 +170,10 @@ fn errand<'a>(incident: &'a Incident, branch: &'a str) -> fixer::Errand<'a> {
 async fn create_branch(context: &Context, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
     let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
-    retried(|| async { fixer::create_branch(changes, &permit, &errand(incident, &branch), proposal).await }).await?;
+    context
+        .patience
+        .retried(|| async { fixer::create_branch(changes, &permit, &errand(incident, &branch), proposal).await })
+        .await?;
     Ok(Event::Branched)
 }
 
@@ -186,7 +181,7 @@ async fn commit(context: &Context, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
     let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
     let commit = || async { fixer::commit(changes, &permit, &errand(incident, &branch), proposal).await };
-    retried(commit).await.map(Event::Committed)
+    context.patience.retried(commit).await.map(Event::Committed)
 }
 
 async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<Event> {
@@ -195,17 +190,17 @@ async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<E
     let proof = proof(incident)?;
     let paper = (proposal.title.as_str(), &proof);
     let open = || async { fixer::open_pull_request(changes, &permit, &errand(incident, &branch), paper).await };
-    let opened = retried(open).await?;
+    let opened = context.patience.retried(open).await?;
     Ok(Event::Proposed { pr: opened.number, url: opened.url })
 }
 
 async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event> {
     let head = change(incident)?.commit.as_ref().ok_or("there is no commit to check")?;
     let deadline = Instant::now() + context.patience.checks;
-    let mut look = interval(context.patience.look);
+    let mut look = looks(context.patience.look);
     loop {
         context.look(&mut look).await;
-        match retried(|| context.parts.repository.checks(head)).await? {
+        match context.patience.retried(|| context.parts.repository.checks(head)).await? {
             Checks::Passed(what) => return Ok(Event::ChecksPassed(what)),
             Checks::Failed(what) => return Ok(Event::ChecksFailed(what)),
             Checks::Pending if Instant::now() < deadline => {}
@@ -223,7 +218,7 @@ async fn merge(context: &Context, incident: &Incident) -> Fallible<Event> {
     let number = change.pr.ok_or("there is no pull request")?;
     let head = change.commit.as_ref().ok_or("there is no commit to merge")?;
     let changes = context.parts.changes.as_ref();
-    let merged = retried(|| changes.merge(&permit, number, head)).await?;
+    let merged = context.patience.retried(|| changes.merge(&permit, number, head)).await?;
     Ok(Event::Merged { revision: merged.revision, at: merged.at })
 }
 
@@ -237,60 +232,12 @@ async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
     let proof = proof(incident)?;
     let undo = fixer::Undo { errand: errand(incident, &branch), revision: &merged, title, proof: &proof, patience };
     let (changes, repository) = (context.parts.changes.as_ref(), context.parts.repository.as_ref());
-    retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
+    context.patience.retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
 }
 
 async fn remember(context: &Context, incident: &Incident) -> Fallible<Event> {
     let entries = story(context, incident).await?;
     let (memory, key, now_ms) = (context.parts.memory.as_ref(), &context.parts.seal, context.now_ms());
-    outlasted(context, || curator::remember(memory, key, (incident, &entries), now_ms)).await?;
+    context.patience.outlasted(|| curator::remember(memory, key, (incident, &entries), now_ms)).await?;
     Ok(Event::Remembered)
-}
-
-/// A failure that says whether trying again can help.
-pub(super) trait Retryable: std::fmt::Display {
-    /// Whether it can.
-    fn is_transient(&self) -> bool;
-}
-
-macro_rules! retryable {
-    ($($error:ty),*) => {$(
-        impl Retryable for $error {
-            fn is_transient(&self) -> bool {
-                Self::is_transient(self)
-            }
-        }
-    )*};
-}
-
-retryable!(ForgeError, fixer::FixerError, StoreError, curator::CuratorError, MemoryError);
-
-/// Our own database or memory may be away for a while, and nobody has to be called for that.
-pub(super) async fn outlasted<T, E: Retryable, F: Future<Output = Result<T, E>>>(
-    context: &Context,
-    work: impl Fn() -> F,
-) -> Fallible<T> {
-    let deadline = Instant::now() + context.patience.outage;
-    tried_again(std::iter::from_fn(|| (Instant::now() < deadline).then_some(AWAY)), work).await
-}
-
-/// Up to five times, waiting twice as long each time.
-pub(super) async fn retried<T, E: Retryable, F: Future<Output = Result<T, E>>>(work: impl Fn() -> F) -> Fallible<T> {
-    tried_again([100, 200, 400, 800].map(Duration::from_millis).into_iter(), work).await
-}
-
-/// The one place that tries again: once more after each of these waits, as long as that can help.
-async fn tried_again<T, E: Retryable, F: Future<Output = Result<T, E>>>(
-    mut waits: impl Iterator<Item = Duration>,
-    work: impl Fn() -> F,
-) -> Fallible<T> {
-    loop {
-        match work().await {
-            Err(error) if error.is_transient() => match waits.next() {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(error.to_string()),
-            },
-            done => return done.map_err(|error| error.to_string()),
-        }
-    }
 }

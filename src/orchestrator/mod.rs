@@ -8,6 +8,7 @@ pub mod context;
 mod effects;
 mod orient;
 pub mod people;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod trust;

@@ -7,11 +7,12 @@ use sre_space_domain::counsel::Counsel;
 use sre_space_domain::evidence::Evidence;
 use sre_space_domain::incident::{Event, Incident};
 use sre_space_domain::rca::{Current, Gap};
-use tokio::time::interval;
+use tokio::time::{Duration, Instant};
 use ulid::Ulid;
 
-use super::context::Listening;
-use super::effects::{Fallible, allowed, outlasted};
+use super::context::{Listening, looks};
+use super::effects::allowed;
+use super::retry::Fallible;
 use super::verify::Calm;
 use super::{Context, trust};
 
@@ -19,6 +20,8 @@ use super::{Context, trust};
 const NEAREST: usize = 3;
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
+/// A look that takes longer had to wait for the forge: in between nobody looked.
+const HELD_UP: Duration = Duration::from_secs(15);
 /// Those that are looked at: enough that what was planted near does not hide what was verified.
 const NEAR: usize = 50;
 
@@ -29,17 +32,17 @@ struct Reading {
     current: Current,
 }
 
+/// The evidence comes last: a forge that is waited for does not make it old.
 async fn read(context: &Context, incident: &Incident) -> Reading {
-    let repository = context.parts.repository.as_ref();
-    let now_ms = context.now_ms();
-    let mut evidence = context.scout().evidence(&incident.signal, now_ms);
-    evidence.changes = repository.log(200).await.unwrap_or_default();
+    let (patience, repository) = (&context.patience, context.parts.repository.as_ref());
+    let changes = patience.retried(|| repository.log(200)).await.unwrap_or_default();
     let catalogue = allowed(context).await.ok().map(|(_, catalogue)| catalogue);
     let current = match &catalogue {
-        Some(catalogue) => present::values(repository, catalogue).await.unwrap_or_default(),
+        Some(catalogue) => patience.retried(|| present::values(repository, catalogue)).await.unwrap_or_default(),
         None => Default::default(),
     };
-    Reading { evidence, catalogue, current }
+    let evidence = context.scout().evidence(&incident.signal, context.now_ms());
+    Reading { evidence: Evidence { changes, ..evidence }, catalogue, current }
 }
 
 /// What looking came to.
@@ -58,8 +61,8 @@ async fn look<Answer>(
     answer: impl Fn(&Reading) -> Result<Answer, Gap>,
 ) -> Look<Answer> {
     let mut waiting = Listening::lasting(context.patience.evidence);
-    let mut look = interval(context.patience.look * 2);
-    let mut calm = Calm::begins();
+    let mut look = looks(context.patience.look * 2);
+    let (mut calm, began) = (Calm::begins(), Instant::now());
     loop {
         look.tick().await;
         if context.is_deaf() {
@@ -67,7 +70,15 @@ async fn look<Answer>(
             (waiting, calm) = (Listening::lasting(context.patience.evidence), Calm::begins());
             continue;
         }
+        let looked = Instant::now();
         let reading = read(context, incident).await;
+        if looked.elapsed() > HELD_UP {
+            calm = Calm::begins();
+            // A forge that is slow every time does not put the end off for ever.
+            if began.elapsed() <= context.patience.rest {
+                waiting = Listening::lasting(context.patience.evidence);
+            }
+        }
         match answer(&reading) {
             Ok(answer) => return Look::Enough(answer, Box::new(reading)),
             Err(_) if calm.passed(context, incident) => return Look::Passed,
@@ -88,15 +99,16 @@ pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<E
     let Reading { catalogue, current, .. } = *reading;
     let (signature, parts) = (question.signature(), &context.parts);
     let fingerprint = signature.fingerprint();
-    let lessons = outlasted(context, || parts.recollection.lookup(&fingerprint)).await?;
-    let near = outlasted(context, || curator::recall_similar(parts.recollection.as_ref(), &signature, NEAR)).await?;
+    let lessons = context.patience.outlasted(|| parts.recollection.lookup(&fingerprint)).await?;
+    let near =
+        context.patience.outlasted(|| curator::recall_similar(parts.recollection.as_ref(), &signature, NEAR)).await?;
     let known = cag::Remembered { lessons: &lessons, near: &near, key: &parts.seal };
     let bound = |rules: Catalogue| Some((question.bind(&rules, &current, &incident.tried())?, rules));
     let answer = match catalogue.and_then(bound) {
         Some((bound, rules)) => {
             let (what, threshold) = ((&bound.remedy, bound.kind), context.rules.confidence_threshold);
             let standing = || trust::standing(parts.store.as_ref(), &rules, what, threshold);
-            let standing = outlasted(context, standing).await?;
+            let standing = context.patience.outlasted(standing).await?;
             question.recall(bound, &known, standing)
         }
         None => Err(None),

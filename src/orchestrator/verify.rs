@@ -6,13 +6,16 @@ use sre_space_domain::evidence::Suspect;
 use sre_space_domain::incident::{Event, Incident, State};
 use sre_space_domain::recovery::{Outcome, Recovery, Test};
 use sre_space_ports::store::Filter;
-use tokio::time::{Duration, Instant, interval};
+use tokio::time::{Duration, Instant, interval, timeout};
 
 use super::Context;
 use super::context::Listening;
-use super::effects::{Fallible, allowed, outlasted};
+use super::effects::allowed;
+use super::retry::Fallible;
 
 const HOUR_MS: i64 = 3_600_000;
+/// So long the owners' rules are waited for to probe by; what is suspected is confirmed or dropped without them, too.
+const RULES: Duration = Duration::from_secs(5);
 /// After a probe its target is left alone for this many times as long as the probe took.
 const REST: u32 = 3;
 
@@ -38,7 +41,8 @@ async fn probed_bad(context: &Context, probe: &Probe) -> bool {
 
 /// Probes while the suspicion is young: a bad probe is an independent source. Scout confirms; this only drops.
 pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event {
-    let probe = allowed(context).await.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
+    let rules = timeout(RULES, allowed(context)).await.unwrap_or_else(|late| Err(late.to_string()));
+    let probe = rules.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
     let mut waiting = Listening::lasting(context.patience.confirmation);
     let mut look = interval(context.patience.probe);
     let mut rested = Instant::now();
@@ -112,7 +116,7 @@ fn changed(incident: &Incident) -> &str {
 
 /// Whether the owners' limits leave room for this incident.
 pub async fn load(context: &Context, incident: &Incident, catalogue: &Catalogue) -> Fallible<Load> {
-    let records = outlasted(context, || context.parts.store.incidents(Filter::default())).await?;
+    let records = context.patience.outlasted(|| context.parts.store.incidents(Filter::default())).await?;
     let now_ms = context.now_ms();
     let others = || records.iter().map(|record| &record.incident).filter(|other| other.id != incident.id);
     let acted = |other: &&Incident| other.change.is_some() || !other.attempts.is_empty();

@@ -4,6 +4,7 @@ mod again;
 mod counsel;
 mod garbage;
 mod injection;
+mod rest;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

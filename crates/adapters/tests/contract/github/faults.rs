@@ -98,13 +98,13 @@ async fn play(call: &'static str, way: Kind) -> Run {
     let bench = Arc::new(OnGithub::new().await);
     bench.github.break_next(call, way);
     let story = Story::new(bench.as_ref()).await;
-    let mut told = Err(ForgeError::Unavailable("nobody tried".to_owned()));
+    let mut told = Err(ForgeError::unavailable("nobody tried"));
     for _ in 0..PATIENCE {
         told = story.tell(bench.as_ref()).await;
         // Only waits that GitHub itself asked for are kept.
         match &told {
             Ok(()) | Err(ForgeError::HeadMoved { .. }) => break,
-            Err(ForgeError::Unavailable(_)) => rest(&bench).await,
+            Err(ForgeError::Unavailable { .. }) => rest(&bench).await,
             Err(ForgeError::Conflict(_) | ForgeError::Missing(_) | ForgeError::NotPermitted(_)) => {}
         }
     }
