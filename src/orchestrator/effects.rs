@@ -19,7 +19,7 @@ use sre_space_ports::store::StoreError;
 use tokio::time::{Instant, interval};
 use tracing::error;
 
-use super::{Context, orient, trust, verify};
+use super::{Context, author, orient, trust, verify};
 
 /// Between two tries while our own database or memory is away.
 const AWAY: Duration = Duration::from_secs(1);
@@ -38,6 +38,7 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
         Effect::Recall => orient::recall(context, incident).await,
         Effect::Diagnose => Ok(orient::diagnose(context, incident).await),
         Effect::Counsel => Ok(orient::counsel(context, incident).await),
+        Effect::WritePatch => Ok(author::write_patch(context, incident).await),
         Effect::Render => render(context, incident).await,
         Effect::Rule => rule(context, incident).await,
         Effect::CreateBranch => create_branch(context, incident).await,
@@ -100,7 +101,8 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
     let store = context.parts.store.as_ref();
     let trust = outlasted(context, || trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
     let repository = context.parts.repository.as_ref();
-    let (base, inputs) = retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
+    let (base, mut inputs) = retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
+    inputs.written = incident.source_patch().cloned();
     let order = fixer::Order {
         incident: incident.id.clone(),
         opened_at: incident.opened_at,
