@@ -109,7 +109,8 @@ fn what_is_no_source_or_not_there_is_refused() {
 fn a_patch_is_of_what_was_read_to_what_was_written_and_of_nothing_else() {
     let (rules, sources) = (rules("[\"rules/**\"]"), good());
     let present = files(&[(PRICING, BEFORE)]);
-    let judged = |patch: &SourcePatch, present| changes(&rules, &patch.edits, &patch.files, present);
+    let judged =
+        |patch: &SourcePatch, present: &BTreeMap<String, String>| changes(&rules, &patch.edits, &patch.files, present);
     let expected = vec![FileChange { path: PRICING.to_owned(), contents: Some(AFTER.to_owned()) }];
     assert_eq!(judged(&sources, &present), Ok(expected));
     let moved = files(&[(PRICING, &format!("{BEFORE}// by ada\n"))]);

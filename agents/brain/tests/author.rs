@@ -49,7 +49,7 @@ async fn it_is_shown_the_files_and_what_it_writes_is_taken_with_digests() {
     assert_eq!(patch.files, BTreeMap::from([(PATH.to_owned(), "let price = base;\n".to_owned())]));
     assert_eq!((cost.calls, cost.tokens), (1, 110));
     let [question] = &llm.asked()[..] else { panic!("one question") };
-    let shown = r#"{"content":"let price = base / years;\n","path":"rules/a/pricing.rhai"}"#;
+    let shown = r#"{"path":"rules/a/pricing.rhai","content":"let price = base / years;\n"}"#;
     assert!(question.evidence.ends_with(&format!("\nFILES THAT MAY BE REWRITTEN\n{shown}\n")), "{}", question.evidence);
     assert_eq!(question.most_tokens, 512 + BEFORE.len() as u32 / 2);
     insta::assert_snapshot!("author_task", question.task);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{SourceFile, may_show};
@@ -33,7 +34,7 @@ impl Assignment {
         if shown.is_empty() {
             return None;
         }
-        let as_json = |file: &SourceFile| json!({"path": file.path, "content": file.text}).to_string();
+        let as_json = |file: &SourceFile| Listed { path: &file.path, content: &file.text }.line();
         let listed: Vec<String> = shown.iter().map(as_json).collect();
         Some(Self {
             // As JSON no text can end its own frame.
@@ -46,6 +47,20 @@ impl Assignment {
     /// The files it may rewrite, as they are, by their paths.
     pub fn files(&self) -> &BTreeMap<String, String> {
         &self.files
+    }
+}
+
+/// A file as it is told, in the form of an answer.
+#[derive(Serialize)]
+struct Listed<'a> {
+    path: &'a str,
+    content: &'a str,
+}
+
+impl Listed<'_> {
+    fn line(&self) -> String {
+        // Two texts have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
