@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::context::looks;
 use super::retry::Fallible;
-use super::{Context, orient, trust, verify};
+use super::{Context, author, orient, trust, verify};
 
 /// Performs an effect. Whatever goes wrong for good becomes [`Event::Failed`] and calls a person.
 pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) -> Event {
@@ -29,6 +29,7 @@ pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) ->
         Effect::Recall => orient::recall(context, incident).await,
         Effect::Diagnose => Ok(orient::diagnose(context, incident).await),
         Effect::Counsel => Ok(orient::counsel(context, incident).await),
+        Effect::WritePatch => Ok(author::write_patch(context, incident).await),
         Effect::Render => render(context, incident).await,
         Effect::Rule => rule(context, incident).await,
         Effect::CreateBranch => create_branch(context, incident).await,
@@ -91,8 +92,9 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
     let store = context.parts.store.as_ref();
     let trust = context.patience.outlasted(|| trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
     let repository = context.parts.repository.as_ref();
-    let (base, inputs) =
+    let (base, mut inputs) =
         context.patience.retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
+    inputs.written = incident.source_patch().cloned();
     let order = fixer::Order {
         incident: incident.id.clone(),
         opened_at: incident.opened_at,

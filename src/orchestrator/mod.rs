@@ -4,6 +4,7 @@
 //! goes on with the effect that was pending. One incident has at most one effect under way.
 
 mod again;
+mod author;
 pub mod context;
 mod effects;
 mod orient;
@@ -282,6 +283,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::Recalled { .. }
         | Event::Diagnosed(_)
         | Event::Counselled { .. }
+        | Event::Authored { .. }
         | Event::GaveUp(_)
         | Event::Rendered(_)
         | Event::Ruled(_)

@@ -134,11 +134,13 @@ pub(super) async fn diagnose(context: &Context, incident: &Incident) -> Event {
 /// Asks a model what it makes of the diagnosis.
 pub(super) async fn counsel(context: &Context, incident: &Incident) -> Event {
     let (counsel, cost) = match &context.parts.adviser {
-        Some(adviser) => {
-            let day = context.now().as_second().div_euclid(DAY_S);
-            brain::counsel(adviser, incident, day, &|| Ulid::generate().to_string()).await
-        }
+        Some(adviser) => brain::counsel(adviser, incident, today(context), &|| Ulid::generate().to_string()).await,
         None => (Counsel::Lacking { why: "no model is configured any more".to_owned() }, incident.cost),
     };
     Event::Counselled { counsel: Box::new(counsel), cost }
+}
+
+/// The day budgets are kept for, counted from the Unix epoch (UTC).
+pub(super) fn today(context: &Context) -> i64 {
+    context.now().as_second().div_euclid(DAY_S)
 }

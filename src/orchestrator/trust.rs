@@ -33,5 +33,7 @@ pub async fn standing(
     // Together they are vouched for as far as the least of them is.
     let vouched = remedy.parts().iter().map(credit).min().unwrap_or_default();
     let record = store.track_record(&key(remedy, kind)).await?;
-    Ok(Standing { record, trust: knowledge::trust(vouched, record), threshold })
+    // One text says nothing of the next one.
+    let trust = if remedy.needs_person() { 0.0 } else { knowledge::trust(vouched, record) };
+    Ok(Standing { record, trust, threshold })
 }

@@ -1,6 +1,7 @@
 //! Effects over real embedded parts, with spans that Scout is given by hand.
 
 mod again;
+mod author;
 mod counsel;
 mod garbage;
 mod injection;
