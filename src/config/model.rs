@@ -62,8 +62,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A key travels encrypted, or not at all.
-    fn base_url(&mut self, has_key: bool) -> String {
+    /// Where a server like OpenAI's is. A key travels encrypted, or not at all.
+    pub(super) fn base_url(&mut self, has_key: bool) -> String {
         let url = if self.is_usual("OPENAI_BASE_URL") {
             default("OPENAI_BASE_URL").to_owned()
         } else {

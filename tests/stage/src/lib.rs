@@ -341,16 +341,27 @@ impl Stage {
 
     /// Waits until something is seen, and fails after a while.
     pub async fn until<T>(&self, what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        self.settled(what, patience, async || look().await.ok_or("not seen")).await
+    }
+
+    /// Like [`Stage::until`], of something that says what it still lacks.
+    pub async fn settled<T, Lack: std::fmt::Debug>(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut look: impl AsyncFnMut() -> Result<T, Lack>,
+    ) -> T {
         let began = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         loop {
             tick.tick().await;
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            if began.elapsed() > patience {
-                let incidents = self.get("/api/v1/incidents").await;
-                panic!("waited {patience:?} for {what}; incidents: {incidents:#?}");
+            match look().await {
+                Ok(seen) => return seen,
+                Err(lack) if began.elapsed() > patience => {
+                    let incidents = self.get("/api/v1/incidents").await;
+                    panic!("waited {patience:?} for {what}: {lack:?}; incidents: {incidents:#?}");
+                }
+                Err(_) => {}
             }
         }
     }
