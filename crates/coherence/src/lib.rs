@@ -4,4 +4,8 @@
 //! Pure statistics over plain data, with time passed in. No I/O, no clock and no randomness of its own; series come from
 //! a `Source` of the ports, findings go to Brain as evidence and to Guardrail as reasons.
 
+pub mod moments;
+pub mod robust;
 pub mod series;
+pub mod trend;
+pub mod undefined;
