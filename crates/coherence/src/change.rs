@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::moments::mean;
 use crate::robust::{NORMAL_MAD, mad};
 use crate::undefined::{Undefined, all_finite, enough, summed};
 
@@ -38,10 +39,10 @@ pub fn changes(values: &[f64]) -> Result<Vec<Change>, Undefined> {
     if sigma == 0.0 {
         return Ok(Vec::new());
     }
-    let sums = prefix_sums(values)?;
+    let sums = prefix_sums(values, sigma)?;
     let threshold = STRICT * (2.0 * (values.len() as f64).ln()).sqrt();
     let mut cuts = vec![0, values.len()];
-    let mut open: Vec<(usize, f64)> = clearest(&sums, 0, values.len(), sigma).into_iter().collect();
+    let mut open: Vec<(usize, f64)> = clearest(&sums, 0, values.len())?.into_iter().collect();
     while let Some(best) = (0..open.len()).max_by(|one, other| open[*one].1.total_cmp(&open[*other].1)) {
         let (at, z) = open.swap_remove(best);
         if z <= threshold || cuts.len() - 2 == MOST {
@@ -50,17 +51,18 @@ pub fn changes(values: &[f64]) -> Result<Vec<Change>, Undefined> {
         let place = cuts.partition_point(|cut| *cut < at);
         let (from, until) = (cuts[place - 1], cuts[place]);
         cuts.insert(place, at);
-        open.extend(clearest(&sums, from, at, sigma));
-        open.extend(clearest(&sums, at, until, sigma));
+        open.extend(clearest(&sums, from, at)?);
+        open.extend(clearest(&sums, at, until)?);
     }
-    Ok(cuts.windows(3).map(|cuts| change(values, &sums, cuts, sigma)).collect())
+    cuts.windows(3).map(|cuts| change(values, &sums, (cuts[0], cuts[1], cuts[2]))).collect()
 }
 
-fn change(values: &[f64], sums: &[f64], cuts: &[usize], sigma: f64) -> Change {
-    let (from, at, until) = (cuts[0], cuts[1], cuts[2]);
-    // The sums are of values less the first one.
-    let mean = |from: usize, until: usize| values[0] + (sums[until] - sums[from]) / (until - from) as f64;
-    Change { at, before: mean(from, at), after: mean(at, until), z: shift(sums, (from, at, until)) / sigma }
+/// A change as it is told; the sums are of values less the first one, in deviations.
+fn change(values: &[f64], sums: &[f64], (from, at, until): (usize, usize, usize)) -> Result<Change, Undefined> {
+    let (left, all) = ((at - from) as f64, (until - from) as f64);
+    let ahead = sums[at] - sums[from] - (sums[until] - sums[from]) * (left / all);
+    let z = summed((ahead * ahead / (left * (all - left)) * all).sqrt())?;
+    Ok(Change { at, before: mean(&values[from..at])?, after: mean(&values[at..until])?, z })
 }
 
 /// The standard deviation of the noise, from differences of neighbours; 0 for a constant series.
@@ -75,29 +77,36 @@ fn noise(values: &[f64]) -> Result<f64, Undefined> {
     summed(steps.iter().map(|step| step.abs()).sum::<f64>() / steps.len() as f64 / NORMAL_STEP)
 }
 
-fn prefix_sums(values: &[f64]) -> Result<Vec<f64>, Undefined> {
+/// Sums of the first so many values, less the first value, in deviations.
+fn prefix_sums(values: &[f64], sigma: f64) -> Result<Vec<f64>, Undefined> {
     let (mut sums, mut sum) = (Vec::with_capacity(values.len() + 1), 0.0);
     sums.push(0.0);
     for value in values {
-        sum += value - values[0];
+        sum += (value - values[0]) / sigma;
         sums.push(sum);
     }
     summed(sum)?;
     Ok(sums)
 }
 
-/// The clearest cut of a stretch and how clear it is, in standard deviations.
-fn clearest(sums: &[f64], from: usize, until: usize, sigma: f64) -> Option<(usize, f64)> {
-    let cuts = (from + SHORTEST)..=(until.checked_sub(SHORTEST)?);
-    let scored = cuts.map(|at| (at, shift(sums, (from, at, until)) / sigma));
-    scored.max_by(|one, other| one.1.total_cmp(&other.1))
-}
-
-/// The standardised difference of the means on both sides of a cut, times the noise.
-fn shift(sums: &[f64], (from, at, until): (usize, usize, usize)) -> f64 {
-    let (left, right) = ((at - from) as f64, (until - at) as f64);
-    let apart = (sums[until] - sums[at]) / right - (sums[at] - sums[from]) / left;
-    apart.abs() * (left * right / (left + right)).sqrt()
+/// The clearest cut of a stretch and how clear it is: the difference of the means on both sides, in its standard deviations. A
+/// cut's square is compared, as the sum up to it ahead of what the whole stretch's mean would make it.
+fn clearest(sums: &[f64], from: usize, until: usize) -> Result<Option<(usize, f64)>, Undefined> {
+    if until - from < 2 * SHORTEST {
+        return Ok(None);
+    }
+    let (all, first) = ((until - from) as f64, sums[from]);
+    let mean = (sums[until] - first) / all;
+    let (mut best, mut most) = (from + SHORTEST, -1.0);
+    for (left, sum) in sums[from..=until - SHORTEST].iter().enumerate().skip(SHORTEST) {
+        let count = left as f64;
+        let ahead = sum - first - mean * count;
+        let square = ahead * ahead / (count * (all - count));
+        if square > most {
+            (best, most) = (from + left, square);
+        }
+    }
+    Ok(Some((best, summed((most.max(0.0) * all).sqrt())?)))
 }
 
 /// Where to a mean has shifted.

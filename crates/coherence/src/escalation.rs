@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::moments::Moments;
 use crate::robust::{median, middle};
-use crate::undefined::{Undefined, enough, summed};
+use crate::undefined::{Undefined, enough, ordered, summed};
 
 /// A bucket with fewer samples tells no variance.
 const FEWEST_SAMPLES: usize = 5;
@@ -117,7 +117,8 @@ impl Escalation {
     /// Of a series' columns in rising order of time. Buckets are counted back from the last sample, so that the latest is always
     /// whole and moving the series in time changes nothing.
     pub fn of(at_ms: &[i64], values: &[f64], limits: &Limits) -> Result<Self, Undefined> {
-        if at_ms.len() != values.len() || !limits.make_sense() {
+        ordered(at_ms, values)?;
+        if !limits.make_sense() {
             return Err(Undefined::BadArgument);
         }
         let full = full_buckets(at_ms, values, limits)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::robust::middle;
-use crate::undefined::{Undefined, all_finite, enough, summed};
+use crate::undefined::{Undefined, all_finite, enough, ordered, summed};
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// Fewer stretches make no forecast.
@@ -38,7 +38,8 @@ impl Exhaustion {
     /// the slopes between all pairs of stretches; a third of the samples may lie anywhere. The interval takes the stretches as
     /// independent.
     pub fn of(at_ms: &[i64], values: &[f64], limit: f64) -> Result<Option<Self>, Undefined> {
-        if at_ms.len() != values.len() || !limit.is_finite() {
+        ordered(at_ms, values)?;
+        if !limit.is_finite() {
             return Err(Undefined::BadArgument);
         }
         enough(values.len(), FEWEST)?;

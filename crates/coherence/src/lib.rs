@@ -18,3 +18,6 @@ pub mod sketch;
 pub mod spike;
 pub mod trend;
 pub mod undefined;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::robust::middle;
 use crate::trend::Line;
-use crate::undefined::{Undefined, all_finite, enough};
+use crate::undefined::{Undefined, all_finite, enough, ordered};
 
 /// A day, ms.
 pub const DAY_MS: i64 = 86_400_000;
@@ -29,21 +29,28 @@ impl Season {
     /// Of a series' columns in rising order of time, at least two whole periods long. Slots are medians, so that one odd day makes no
     /// cycle; trend and cycle are told apart by backfitting (Breiman and Friedman, JASA 80, 1985).
     pub fn of(at_ms: &[i64], values: &[f64], period_ms: i64) -> Result<Self, Undefined> {
-        if at_ms.len() != values.len() || period_ms <= 0 {
+        ordered(at_ms, values)?;
+        if period_ms <= 0 {
             return Err(Undefined::BadArgument);
         }
         all_finite(values)?;
-        let slots = slots(at_ms, period_ms)?;
-        let mut season = Self { period_ms, slots: vec![0.0; slots], strength: 0.0 };
+        let mut season = Self { period_ms, slots: vec![0.0; slots(at_ms, period_ms)?], strength: 0.0 };
+        let places: Vec<f64> = at_ms.iter().map(|at| season.place(*at)).collect();
         let mut level = values.to_vec();
         for _ in 0..ROUNDS {
-            let line = Line::of(at_ms, &season.without(at_ms, values)?)?;
-            for ((level, at), value) in level.iter_mut().zip(at_ms).zip(values) {
-                *level = value - line.at(*at)?;
+            for ((level, place), value) in level.iter_mut().zip(&places).zip(values) {
+                *level = value - interpolated(&season.slots, *place);
             }
-            season.slots = season.medians(at_ms, &level, |_| true)?;
+            let line = Line::of(at_ms, &level)?;
+            let (from, to) = (line.at(at_ms[0])?, line.at(at_ms[at_ms.len() - 1])?);
+            let per_ms = (to - from) / at_ms[at_ms.len() - 1].saturating_sub(at_ms[0]) as f64;
+            for ((level, at), value) in level.iter_mut().zip(at_ms).zip(values) {
+                *level = value - from - per_ms * at.saturating_sub(at_ms[0]) as f64;
+            }
+            season.slots = medians(season.slots.len(), places.iter().zip(&level))?;
         }
-        season.strength = season.foretold(at_ms, &level)?;
+        let is_even: Vec<bool> = at_ms.iter().map(|at| at.div_euclid(period_ms).rem_euclid(2) == 0).collect();
+        season.strength = foretold(season.slots.len(), &is_even, (&places, &level))?;
         Ok(season)
     }
 
@@ -75,36 +82,37 @@ impl Season {
     fn place(&self, at_ms: i64) -> f64 {
         at_ms.rem_euclid(self.period_ms) as f64 / self.period_ms as f64 * self.slots.len() as f64
     }
+}
 
-    /// Medians of the slots over the periods that are `wanted`, by number; brought to a mean of 0.
-    fn medians(&self, at_ms: &[i64], values: &[f64], wanted: impl Fn(i64) -> bool) -> Result<Vec<f64>, Undefined> {
-        let mut held = vec![Vec::new(); self.slots.len()];
-        for (at, value) in at_ms.iter().zip(values) {
-            if wanted(at.div_euclid(self.period_ms)) {
-                held[(self.place(*at) as usize).min(self.slots.len() - 1)].push(*value);
-            }
-        }
-        let filled = held.iter().filter(|slot| !slot.is_empty()).count();
-        enough(filled, held.len())?;
-        let mut medians: Vec<f64> = held.iter_mut().map(|slot| middle(slot)).collect();
-        let mean = medians.iter().sum::<f64>() / medians.len() as f64;
-        medians.iter_mut().for_each(|median| *median -= mean);
-        all_finite(&medians).map_err(|_| Undefined::TooLarge)?;
-        Ok(medians)
+/// Medians of the slots of (place, value), brought to a mean of 0.
+fn medians<'a>(slots: usize, samples: impl Iterator<Item = (&'a f64, &'a f64)>) -> Result<Vec<f64>, Undefined> {
+    let mut held = vec![Vec::new(); slots];
+    for (place, value) in samples {
+        held[(*place as usize).min(slots - 1)].push(*value);
     }
+    let filled = held.iter().filter(|slot| !slot.is_empty()).count();
+    enough(filled, held.len())?;
+    let mut medians: Vec<f64> = held.iter_mut().map(|slot| middle(slot)).collect();
+    let mean = medians.iter().sum::<f64>() / medians.len() as f64;
+    medians.iter_mut().for_each(|median| *median -= mean);
+    all_finite(&medians).map_err(|_| Undefined::TooLarge)?;
+    Ok(medians)
+}
 
-    fn foretold(&self, at_ms: &[i64], values: &[f64]) -> Result<f64, Undefined> {
-        let even = self.medians(at_ms, values, |period| period.rem_euclid(2) == 0)?;
-        let odd = self.medians(at_ms, values, |period| period.rem_euclid(2) == 1)?;
-        let (mut all, mut left) = (0.0, 0.0);
-        for (at, value) in at_ms.iter().zip(values) {
-            let other = if at.div_euclid(self.period_ms).rem_euclid(2) == 0 { &odd } else { &even };
-            all += value * value;
-            left += (value - interpolated(other, self.place(*at))).powi(2);
-        }
-        let foretold = if all > 0.0 { 1.0 - left / all } else { 0.0 };
-        if foretold.is_nan() { Err(Undefined::TooLarge) } else { Ok(foretold.clamp(0.0, 1.0)) }
+/// The share of the squares that the slots of the odd periods foretell of the even ones and the other way round.
+fn foretold(slots: usize, is_even: &[bool], (places, values): (&[f64], &[f64])) -> Result<f64, Undefined> {
+    let of = |wanted: bool| {
+        let samples = places.iter().zip(values).zip(is_even);
+        medians(slots, samples.filter(|(_, is_even)| **is_even == wanted).map(|(sample, _)| sample))
+    };
+    let (even, odd) = (of(true)?, of(false)?);
+    let (mut all, mut left) = (0.0, 0.0);
+    for ((place, value), is_even) in places.iter().zip(values).zip(is_even) {
+        all += value * value;
+        left += (value - interpolated(if *is_even { &odd } else { &even }, *place)).powi(2);
     }
+    let foretold = if all > 0.0 { 1.0 - left / all } else { 0.0 };
+    if foretold.is_nan() { Err(Undefined::TooLarge) } else { Ok(foretold.clamp(0.0, 1.0)) }
 }
 
 /// How many slots the samples can fill.
@@ -126,7 +134,9 @@ fn slots(at_ms: &[i64], period_ms: i64) -> Result<usize, Undefined> {
 fn interpolated(slots: &[f64], place: f64) -> f64 {
     let shifted = place + slots.len() as f64 - 0.5;
     let (low, part) = (shifted as usize, shifted.fract());
-    slots[low % slots.len()] * (1.0 - part) + slots[(low + 1) % slots.len()] * part
+    // Twice around at most.
+    let within = |slot: usize| if slot >= slots.len() { slot - slots.len() } else { slot };
+    slots[within(within(low))] * (1.0 - part) + slots[within(within(low + 1))] * part
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::robust::middle;
-use crate::undefined::{Undefined, all_finite, enough, summed};
+use crate::undefined::{Undefined, all_finite, enough, ordered, summed};
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// Fewer samples make no trend (seed 001's detector).
@@ -154,6 +154,7 @@ impl Trend {
     /// [`Undefined::FromNothing`] for one that begins at 0.
     pub fn of(at_ms: &[i64], values: &[f64]) -> Result<Self, Undefined> {
         enough(values.len(), FEWEST)?;
+        ordered(at_ms, values)?;
         let line = Line::of(at_ms, values)?;
         let (per_hour, explained) = (line.per_hour()?, line.explained()?);
         let tenth = ((values.len() as f64 * END_SHARE) as usize).max(1);

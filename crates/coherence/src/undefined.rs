@@ -28,7 +28,7 @@ pub enum Undefined {
     /// The samples are finite and a sum of them is not.
     #[error("is too large to be summed")]
     TooLarge,
-    /// An argument lies outside of what it may be, or columns differ in length.
+    /// An argument lies outside of what it may be, or columns differ in length or are not in order of time.
     #[error("is asked for with arguments that make no sense")]
     BadArgument,
 }
@@ -48,4 +48,9 @@ pub(crate) fn all_finite(values: &[f64]) -> Result<(), Undefined> {
 /// That a computed number is finite.
 pub(crate) fn summed(value: f64) -> Result<f64, Undefined> {
     if value.is_finite() { Ok(value) } else { Err(Undefined::TooLarge) }
+}
+
+/// That columns are of one length and in order of time.
+pub(crate) fn ordered(at_ms: &[i64], values: &[f64]) -> Result<(), Undefined> {
+    if at_ms.len() == values.len() && at_ms.is_sorted() { Ok(()) } else { Err(Undefined::BadArgument) }
 }

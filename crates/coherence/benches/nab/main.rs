@@ -4,13 +4,13 @@
 //! half of the files and told on the other. Exit code 1 when the score is below what the issue wants.
 #![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
+mod clock;
 mod gaussian;
 mod recordings;
 mod scoring;
 
 use std::hint::black_box;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use recordings::Recording;
 use scoring::{Tally, tally};
@@ -66,15 +66,14 @@ fn score(recording: &Recording, tuning: Tuning) -> Tally {
     tally(recording, &alarms)
 }
 
-/// The median over stretches of a thousand points: other work on the machine does not count.
+/// The median over stretches of a thousand points, time on the processor.
 fn nanoseconds_a_point(recordings: &[Recording]) -> f64 {
     let mut stretches = Vec::new();
     for recording in recordings {
         let mut detector = Detector::default();
         for stretch in recording.samples.chunks_exact(1_000) {
-            let began = Instant::now();
-            stretch.iter().for_each(|sample| used(detector.judge(*sample)));
-            stretches.push(began.elapsed().as_nanos() as f64 / stretch.len() as f64);
+            let spent = clock::milliseconds(|| stretch.iter().for_each(|sample| used(detector.judge(*sample))));
+            stretches.push(spent * 1e6 / stretch.len() as f64);
         }
     }
     median(&stretches).expect("stretches")
