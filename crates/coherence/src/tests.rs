@@ -49,6 +49,8 @@ proptest! {
         let before = series(&samples);
         samples.sort_by_key(|(at, _)| (*at as u64).wrapping_mul(seed | 1));
         let after = series(&samples);
+        prop_assert_eq!((before.len(), before.is_empty()), (samples.len(), false));
+        prop_assert_eq!(before.iter().collect::<Vec<_>>(), after.iter().collect::<Vec<_>>());
         prop_assert_eq!(told(before.at_ms(), before.values()), told(after.at_ms(), after.values()));
     }
 

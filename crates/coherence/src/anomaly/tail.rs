@@ -93,7 +93,7 @@ impl Tail {
             self.scale_back();
         }
         if self.count.is_multiple_of(REFIT) {
-            self.fit = self.fitted();
+            self.fit = Some(self.fitted());
         }
     }
 
@@ -146,11 +146,11 @@ impl Tail {
         self.bins.len() <= BINS
     }
 
-    /// The tail as it is now, `None` when nothing lies above the rest.
-    fn fitted(&self) -> Option<Fit> {
+    /// The tail as it is now. Where nearly all distances are 0, it is all others.
+    fn fitted(&self) -> Fit {
         // A weight of 1 is the newest distance's.
         let wanted = (SHARE * self.total).max(FEWEST * self.weight);
-        let (mut share, mut above, mut at) = (0.0, self.lowest - 1, self.bins.len());
+        let (mut share, mut above, mut at) = (0.0, i64::MIN, self.bins.len());
         while at > 0 {
             if share + self.bins[at - 1] > wanted {
                 above = self.lowest + at as i64 - 1;
@@ -159,14 +159,14 @@ impl Tail {
             share += self.bins[at - 1];
             at -= 1;
         }
-        let threshold = if above < self.lowest { 0.0 } else { middle(above) };
+        let threshold = if above == i64::MIN { 0.0 } else { middle(above) };
         let (mean, variance) = self.excess(at, threshold);
         // A tail that is next to nothing is one of rounding.
         let mean = mean.max(1e-3 * threshold).max(f64::MIN_POSITIVE);
         let shape = if variance > 0.0 { 0.5 * (1.0 - mean * mean / variance) } else { 0.0 };
         let shape = shape.clamp(0.0, HEAVIEST);
         let share = share.max(self.weight) / self.total;
-        Some(Fit { above, threshold, share, scale: mean * (1.0 - shape), shape })
+        Fit { above, threshold, share, scale: mean * (1.0 - shape), shape }
     }
 
     /// Mean and variance of what the bins from `from` on exceed the threshold by.
@@ -181,3 +181,6 @@ impl Tail {
         (mean, squares / weight)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,14 @@ fn calm_and_constant_series_hardly_alarm() {
 }
 
 #[test]
+fn a_constant_that_moves_at_all_is_told_in_any_unit() {
+    for unit in [1e-6, 0.5, 1e9] {
+        let told = alarms(&judged((0..1_000).map(|at| if at == 700 { 3.0 * unit } else { 2.0 * unit })));
+        assert_eq!(told, [700], "{unit}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let defaults = Tuning::default();
     let mut detector = Detector::new(defaults).expect("sensible figures");
