@@ -10,6 +10,10 @@ const HOUR_MS: f64 = 3_600_000.0;
 const FEWEST: usize = 10;
 /// A series is cut into so many stretches at most, each told by its medians: pairs grow with the square.
 const MOST: usize = 120;
+/// Of fewer stretches nobody can say whether neighbours are alike.
+const FEWEST_TO_COMPARE: usize = 40;
+/// More alike than this is not believed: nothing would be left to judge by.
+const MOST_ALIKE: f64 = 0.95;
 /// Two-sided 95 % of the standard normal.
 const Z95: f64 = 1.959_964;
 
@@ -35,8 +39,9 @@ impl Exhaustion {
     /// make in 19 of 20 cases.
     ///
     /// Slope and interval by Sen, *Estimates of the regression coefficient based on Kendall's tau*, JASA 63, 1968: the median of
-    /// the slopes between all pairs of stretches; a third of the samples may lie anywhere. The interval takes the stretches as
-    /// independent.
+    /// the slopes between all pairs of stretches; a third of the samples may lie anywhere. Where neighbours are alike, as in a
+    /// random walk, the interval is as wide as that of fewer independent stretches (Yue and Wang, *The Mann-Kendall test modified
+    /// by effective sample size*, Water Resources Management 18, 2004); of fewer than 40 stretches that cannot be told.
     pub fn of(at_ms: &[i64], values: &[f64], limit: f64) -> Result<Option<Self>, Undefined> {
         ordered(at_ms, values)?;
         if !limit.is_finite() {
@@ -47,11 +52,11 @@ impl Exhaustion {
         let points = stretches(at_ms, values)?;
         let mut slopes = slopes(&points)?;
         slopes.sort_by(f64::total_cmp);
-        let (slowest, fastest) = interval(&slopes, points.len());
+        let per_hour = middle(&mut slopes.clone());
+        let (slowest, fastest) = interval(&slopes, points.len(), alike(&points, per_hour));
         if slowest <= 0.0 {
             return Ok(None);
         }
-        let per_hour = middle(&mut slopes);
         let mut above: Vec<f64> = points.iter().map(|(hours, value)| value - per_hour * hours).collect();
         let level = summed(middle(&mut above))?;
         let left = |per_hour: f64| (((limit - level) / per_hour).max(0.0) * HOUR_MS) as i64;
@@ -88,10 +93,25 @@ fn slopes(points: &[(f64, f64)]) -> Result<Vec<f64>, Undefined> {
     if slopes.is_empty() { Err(Undefined::NoSpread) } else { Ok(slopes) }
 }
 
+/// How alike neighbours are beside the trend: their first autocorrelation, 0.0..=[`MOST_ALIKE`].
+fn alike(points: &[(f64, f64)], per_hour: f64) -> f64 {
+    if points.len() < FEWEST_TO_COMPARE {
+        return 0.0;
+    }
+    let mut beside: Vec<f64> = points.iter().map(|(hours, value)| value - per_hour * hours).collect();
+    let level = middle(&mut beside.clone());
+    beside.iter_mut().for_each(|value| *value -= level);
+    let all: f64 = beside.iter().map(|value| value * value).sum();
+    let pairs: f64 = beside.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    let alike = pairs / all;
+    if alike.is_finite() { alike.clamp(0.0, MOST_ALIKE) } else { 0.0 }
+}
+
 /// The 95 % interval of the median slope, from slopes in rising order: ranks as far from the middle as Kendall's S spreads.
-fn interval(slopes: &[f64], points: usize) -> (f64, f64) {
+fn interval(slopes: &[f64], points: usize, alike: f64) -> (f64, f64) {
     let count = points as f64;
-    let spread = Z95 * (count * (count - 1.0) * (2.0 * count + 5.0) / 18.0).sqrt();
+    let fewer = (1.0 + alike) / (1.0 - alike);
+    let spread = Z95 * (count * (count - 1.0) * (2.0 * count + 5.0) / 18.0 * fewer).sqrt();
     let pairs = slopes.len() as f64;
     let last = slopes.len() - 1;
     let low = ((pairs - spread) / 2.0).max(0.0) as usize;

@@ -59,6 +59,21 @@ fn noise_and_what_empties_have_no_forecast() {
 }
 
 #[test]
+fn a_random_walk_seldom_has_a_forecast_and_a_leak_that_wanders_has_one() {
+    let walk = |seed| {
+        noise(600, seed, 1.0).into_iter().scan(50.0, |value, step| {
+            *value += step;
+            Some(*value)
+        })
+    };
+    let found = |values: &[f64]| Exhaustion::of(&moments(600), values, 1e3).expect("samples");
+    let alarms = (0..100).filter(|seed| found(&walk(*seed).collect::<Vec<_>>()).is_some()).count();
+    assert!(alarms <= 25, "{alarms} of 100");
+    let leak: Vec<f64> = walk(3).zip(0_u32..).map(|(value, at)| value + 0.3 * f64::from(at)).collect();
+    assert!(found(&leak).is_some());
+}
+
+#[test]
 fn what_cannot_be_known_is_named() {
     assert_eq!(Exhaustion::of(&[], &[], 1.0), Err(Undefined::TooFew { has: 0, needs: FEWEST }));
     assert_eq!(Exhaustion::of(&[1], &[1.0], 1.0), Err(Undefined::TooFew { has: 1, needs: FEWEST }));
