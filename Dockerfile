@@ -1,13 +1,17 @@
 # The whole of SRE-Space in one program: `serve` (control plane) and `marketplace` (the demo's user plane).
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libssl-dev pkg-config zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN cargo build --release --locked --package sre-space
+RUN cargo build --release --locked --package sre-space --features kafka-tls
 
 FROM debian:bookworm-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates \
+    && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sre-space \
     && install --directory --owner=10001 --group=10001 /data

@@ -18,14 +18,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use sre_space_domain::secret::Secret;
 use thiserror::Error;
 
 pub use self::backends::{Bus, Database};
-pub use self::forge::{Credentials, Forge, Hidden};
+pub use self::forge::{Credentials, Forge};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::memory::{Embeddings, Memory, Qdrant};
-pub use self::model::{Model, Secret};
+pub use self::model::Model;
 pub use self::notify::{Channels, Slack};
 
 /// A mistake in the settings: key, value, and what would be accepted.
@@ -87,13 +88,13 @@ pub struct Settings {
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Reads stay open.
     pub public_read: bool,
     /// Source name → ingest token.
-    pub ingest_tokens: BTreeMap<String, String>,
+    pub ingest_tokens: BTreeMap<String, Secret>,
     /// What the forge's webhook is signed with.
-    pub webhook_secret: Option<String>,
+    pub webhook_secret: Option<Secret>,
     /// Exact CORS origins.
     pub allowed_origins: Vec<String>,
     /// Strictly above acts.
@@ -138,10 +139,10 @@ impl Reader<'_> {
             demo: self.optional("SRE_SPACE_DEMO_URL"),
             channels: self.channels(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
-            token: self.secret("SRE_SPACE_TOKEN"),
+            token: self.secret("SRE_SPACE_TOKEN").map(Secret::new),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",
             ingest_tokens: self.ingest_tokens(),
-            webhook_secret: self.secret("GITHUB_WEBHOOK_SECRET"),
+            webhook_secret: self.secret("GITHUB_WEBHOOK_SECRET").map(Secret::new),
             allowed_origins: self.list("SRE_SPACE_ALLOWED_ORIGINS"),
             confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
@@ -188,12 +189,12 @@ impl Reader<'_> {
         parsed
     }
 
-    fn ingest_tokens(&mut self) -> BTreeMap<String, String> {
+    fn ingest_tokens(&mut self) -> BTreeMap<String, Secret> {
         let Some(text) = self.secret("SRE_SPACE_INGEST_TOKENS") else { return BTreeMap::new() };
         let pairs: Option<BTreeMap<_, _>> = text
             .split(',')
             .map(|pair| pair.trim().split_once('=').filter(|(name, token)| !name.is_empty() && !token.is_empty()))
-            .map(|pair| pair.map(|(name, token)| (name.to_owned(), token.to_owned())))
+            .map(|pair| pair.map(|(name, token)| (name.to_owned(), Secret::new(token))))
             .collect();
         pairs.unwrap_or_else(|| {
             self.mistake("SRE_SPACE_INGEST_TOKENS", "***", accepts("SRE_SPACE_INGEST_TOKENS"));

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args as ClapArgs;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use sre_space_domain::secret::Secret;
 
 use crate::config::Given;
 
@@ -38,7 +39,7 @@ pub enum Output {
 /// A running server.
 pub struct Client {
     base: String,
-    token: Option<String>,
+    token: Option<Secret>,
     http: reqwest::Client,
 }
 
@@ -65,7 +66,7 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.bare()),
             None => request,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Both are on one machine (or in one network namespace) and see one folder, since the forge is a local git repository in it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -34,6 +35,8 @@ pub struct Args {
 /// Runs the marketplace until interrupted. `SRE_SPACE_INGEST_TOKENS` has to be the control plane's, with a token for each service.
 pub fn run(args: &Args, given: &Given) -> Result<u8> {
     let tokens = given.settings()?.ingest_tokens;
+    let tokens: BTreeMap<String, String> =
+        tokens.into_iter().map(|(service, token)| (service, token.bare().to_owned())).collect();
     if let Some(service) = SERVICES.iter().find(|service| !tokens.contains_key(**service)) {
         bail!(
             "no ingest token for {service}: give marketplace and control plane the same SRE_SPACE_INGEST_TOKENS, as in {}",

@@ -55,15 +55,24 @@ impl Reader<'_> {
     fn kafka_security(&mut self) -> BTreeMap<String, String> {
         let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
         let protocol = self.one_of("KAFKA_SECURITY_PROTOCOL", &protocols);
+        self.built_with_tls("KAFKA_SECURITY_PROTOCOL", &protocol, protocol.ends_with("SSL"));
         let mut security = BTreeMap::from([("security.protocol".to_owned(), protocol.clone())]);
         if protocol.starts_with("SASL") {
             let mechanism = self.one_of("KAFKA_SASL_MECHANISM", &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
+            self.built_with_tls("KAFKA_SASL_MECHANISM", &mechanism, mechanism.starts_with("SCRAM"));
             let password = self.secret("KAFKA_SASL_PASSWORD").unwrap_or_default();
             let named =
                 [("mechanism", mechanism), ("username", self.text("KAFKA_SASL_USERNAME")), ("password", password)];
             security.extend(named.map(|(name, value)| (format!("sasl.{name}"), value)));
         }
         security
+    }
+
+    /// What takes OpenSSL is refused by a build without it, rather than by a client at work.
+    fn built_with_tls(&mut self, name: &str, value: &str, needs_it: bool) {
+        if needs_it && !cfg!(feature = "kafka-tls") {
+            self.mistake(name, value, "a build with `--features kafka-tls`; this one has no TLS towards Kafka");
+        }
     }
 
     pub(super) fn database(&mut self) -> Database {

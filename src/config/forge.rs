@@ -1,6 +1,6 @@
 //! Where the watched repository is, and as whom it is worked in.
 
-use std::fmt;
+use sre_space_domain::secret::Secret;
 
 use super::{Reader, accepts};
 
@@ -24,24 +24,14 @@ pub enum Forge {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// A token.
-    Token(Hidden),
+    Token(Secret),
     /// An App.
     App {
         /// Its id.
         id: String,
         /// Its private key, PEM.
-        key: Hidden,
+        key: Secret,
     },
-}
-
-/// A secret that no `Debug` shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(pub String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Reader<'_> {
@@ -90,13 +80,13 @@ impl Reader<'_> {
             if key.is_empty() {
                 self.mistake("GITHUB_APP_PRIVATE_KEY", "", accepts("GITHUB_APP_PRIVATE_KEY"));
             }
-            return Credentials::App { id, key: Hidden(key) };
+            return Credentials::App { id, key: Secret::new(key) };
         }
         let token = self.secret("GITHUB_TOKEN").or_else(|| self.secret("GITHUB_PERSONAL_ACCESS_TOKEN"));
         if token.is_none() {
             self.mistake("GITHUB_TOKEN", "", "a token, or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY");
         }
-        Credentials::Token(Hidden(token.unwrap_or_default()))
+        Credentials::Token(Secret::new(token.unwrap_or_default()))
     }
 }
 
@@ -129,7 +119,7 @@ mod tests {
             ("GITHUB_APP_PRIVATE_KEY", "s3cret"),
         ];
         let forge = read(&pairs).expect("settings").forge;
-        let credentials = Credentials::App { id: "7".to_owned(), key: Hidden("s3cret".to_owned()) };
+        let credentials = Credentials::App { id: "7".to_owned(), key: Secret::new("s3cret".to_owned()) };
         let (api_url, repository) = ("https://api.github.com".to_owned(), "acme/shop".to_owned());
         assert_eq!(forge, Forge::Github { api_url, repository, credentials });
         assert!(!format!("{forge:?}").contains("s3cret"), "{forge:?}");

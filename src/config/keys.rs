@@ -62,7 +62,7 @@ keys! {
     "SRE_SPACE_BUS_FALLBACK", "on or off", "off", "whether a bus inside this process may stand in for one that is not there at the start";
     "REDIS_URL", "redis://… or rediss://…", "redis://127.0.0.1:6379", "the Redis server of the bus";
     "KAFKA_BROKERS", "HOST:PORT, comma separated", "127.0.0.1:9092", "the Kafka brokers of the bus";
-    "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT", "how the brokers are spoken to; SSL needs a build with --features kafka-tls";
+    "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", "PLAINTEXT", "how the brokers are spoken to; SSL and SCRAM need a build with --features kafka-tls";
     "KAFKA_SASL_MECHANISM", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", "PLAIN", "how the brokers know us, where the protocol is SASL";
     "KAFKA_SASL_USERNAME", "a name", "", "as whom";
     "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";

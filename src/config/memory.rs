@@ -1,9 +1,9 @@
 //! The incident memory: where lessons are kept, and what makes vectors of them.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use sre_space_domain::seal::SealKey;
+use sre_space_domain::secret::Secret;
 
 use super::{Reader, accepts};
 
@@ -52,26 +52,16 @@ pub enum Embeddings {
     },
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl Reader<'_> {
     pub(super) fn memory(&mut self) -> Memory {
-        let api_key = self.secret("QDRANT_API_KEY").map(Secret);
+        let api_key = self.secret("QDRANT_API_KEY").map(Secret::new);
         let is_set = self.optional("QDRANT_URL").is_some() || (self.get)("QDRANT_URL_FILE").is_some();
         let qdrant = is_set.then(|| Qdrant { url: self.url("QDRANT_URL", &["http", "https"]), api_key });
         let key = self.secret("SRE_SPACE_MEMORY_KEY");
         if key.as_deref().is_some_and(|key| SealKey::try_from(key).is_err()) {
             self.mistake("SRE_SPACE_MEMORY_KEY", "***", accepts("SRE_SPACE_MEMORY_KEY"));
         }
-        Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret) }
+        Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret::new) }
     }
 
     fn embeddings(&mut self) -> Embeddings {
@@ -87,7 +77,7 @@ impl Reader<'_> {
 
     fn remote(&mut self, model: String) -> Embeddings {
         let base_url = self.url("OPENAI_BASE_URL", &["http", "https"]);
-        let api_key = self.secret("OPENAI_API_KEY").map(Secret);
+        let api_key = self.secret("OPENAI_API_KEY").map(Secret::new);
         if base_url == OPENAI && api_key.is_none() {
             let wanted = format!("with OPENAI_API_KEY for {OPENAI}, or with OPENAI_BASE_URL for another server");
             self.mistake("OPENAI_EMBEDDING_MODEL", &model, &wanted);
@@ -125,12 +115,12 @@ mod tests {
             ("SRE_SPACE_MEMORY_KEY", key.as_str()),
         ];
         let found = memory(&set).expect("settings");
-        let secret = || Some(Secret("s3cret".into()));
+        let secret = || Some(Secret::new("s3cret"));
         let (base_url, model) = ("http://127.0.0.1:18002/v1".to_owned(), "e5".to_owned());
         let expected = Memory {
             qdrant: Some(Qdrant { url: "http://127.0.0.1:6334".into(), api_key: secret() }),
             embeddings: Embeddings::Remote { base_url, api_key: secret(), model },
-            key: Some(Secret(key.clone())),
+            key: Some(Secret::new(key.clone())),
         };
         assert_eq!(found, expected);
         let shown = format!("{found:?}");

@@ -1,32 +1,15 @@
 //! The model: where it is, how it is asked, what it may cost.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use sre_space_domain::budget::{Bound, Limits, Prices};
+use sre_space_domain::secret::Secret;
 
 use super::{Reader, accepts, default};
 
 /// Budgets of the cloud profile where nothing is said.
 const TOKENS_PER_INCIDENT: u64 = 60_000;
 const TOKENS_PER_DAY: u64 = 600_000;
-
-/// A text that shows itself to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text, for the one who has to send it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The model.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +42,7 @@ impl Model {
 impl Reader<'_> {
     pub(super) fn model(&mut self) -> Option<Model> {
         let name = self.optional("OPENAI_MODEL")?;
-        let key = self.secret("OPENAI_API_KEY").map(Secret);
+        let key = self.secret("OPENAI_API_KEY").map(Secret::new);
         let base_url = self.base_url(key.is_some());
         if key.is_none() && self.is_usual("OPENAI_BASE_URL") {
             self.mistake("OPENAI_MODEL", &name, "together with OPENAI_API_KEY, or OPENAI_BASE_URL of a local server");

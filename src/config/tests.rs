@@ -113,3 +113,14 @@ fn channels_are_checked_all_at_once_and_no_secret_is_shown() {
     let channels = read(&right).expect("channels").channels;
     assert_eq!(format!("{channels:?}"), r#"["slack", "pagerduty", "mail", "webhook"]"#);
 }
+
+#[test]
+fn what_takes_openssl_is_refused_by_a_build_without_it() {
+    let refused = |pairs: &[(&str, &str)]| read(&[&[("SRE_SPACE_BUS", "kafka")], pairs].concat()).is_err();
+    let plain = [("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"), ("KAFKA_SASL_MECHANISM", "PLAIN")];
+    assert!(!refused(&plain));
+    let is_without = !cfg!(feature = "kafka-tls");
+    for takes_it in [("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"), ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512")] {
+        assert_eq!(refused(&[plain[0], plain[1], takes_it]), is_without, "{takes_it:?}");
+    }
+}

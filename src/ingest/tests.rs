@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
+use sre_space_domain::secret::Secret;
 use sre_space_ports::bus::{BusError, BusStatus, Feed, Topic};
 use tower::ServiceExt as _;
 
@@ -48,7 +49,7 @@ impl Bus for Recorder {
 }
 
 fn ears(bus: Arc<Recorder>, tokens: &[(&str, &str)]) -> Arc<Ears> {
-    let tokens = tokens.iter().map(|(name, token)| ((*name).to_owned(), (*token).to_owned())).collect();
+    let tokens = tokens.iter().map(|(name, token)| ((*name).to_owned(), Secret::new(*token))).collect();
     Arc::new(Ears {
         bus,
         tokens: IngestTokens::new(tokens),

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use sre_space_domain::secret::Secret;
+
 /// Ingest tokens by the name of their source.
 #[derive(Default)]
 pub struct IngestTokens {
-    tokens: BTreeMap<String, String>,
+    tokens: BTreeMap<String, Secret>,
 }
 
 impl IngestTokens {
     /// Tokens by name; none at all lets everybody send, as one nameless source.
-    pub fn new(tokens: BTreeMap<String, String>) -> Self {
+    pub fn new(tokens: BTreeMap<String, Secret>) -> Self {
         Self { tokens }
     }
 
@@ -26,7 +28,7 @@ impl IngestTokens {
         let mut found = None;
         for (name, token) in &self.tokens {
             // Every token is compared, each in time that does not depend on where it differs.
-            if same(token.as_bytes(), sent.as_bytes()) {
+            if same(token.bare().as_bytes(), sent.as_bytes()) {
                 found = Some(name.clone());
             }
         }
@@ -47,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_token_names_its_source() {
-        let tokens = [("shop", "s3cret"), ("rating", "0ther")].map(|(name, token)| (name.into(), token.into()));
+        let tokens = [("shop", "s3cret"), ("rating", "0ther")].map(|(name, token)| (name.into(), Secret::new(token)));
         let tokens = IngestTokens::new(tokens.into());
         let source = |header| tokens.source(header);
         assert_eq!(source(Some("Bearer s3cret")).as_deref(), Some("shop"));

@@ -10,6 +10,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use sre_space_domain::secret::Secret;
 
 use super::problem::Problem;
 use crate::ingest::tokens::same;
@@ -32,7 +33,7 @@ const OPEN: [&str; 10] = [
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
     /// Bearer token.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Exact origins for CORS.
     pub allowed_origins: Vec<String>,
     /// Reads stay open although a token is set.
@@ -95,9 +96,9 @@ impl Guard {
     }
 }
 
-fn bears(headers: &HeaderMap, token: &str) -> bool {
+fn bears(headers: &HeaderMap, token: &Secret) -> bool {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    sent.is_some_and(|sent| same(sent.as_bytes(), token.as_bytes()))
+    sent.is_some_and(|sent| same(sent.as_bytes(), token.bare().as_bytes()))
 }
 
 /// Whether another site's page, or a rebound name, is behind the request.
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_token_is_asked_for_once_it_is_configured() {
-        let guard = Guard { token: Some("s3cret".into()), ..Guard::default() };
+        let guard = Guard { token: Some(Secret::new("s3cret")), ..Guard::default() };
         let path = "/api/v1/incidents/x/approve";
         assert!(post(&guard, path, &[("host", "elsewhere"), ("authorization", "Bearer s3cret")]));
         assert!(!post(&guard, path, &[("host", "localhost"), ("authorization", "Bearer s3cre7")]));

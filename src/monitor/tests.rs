@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sre_space_domain::journal::{Agent, Draft, Phase};
+use sre_space_domain::secret::Secret;
 use sre_space_ports::bus::{BusError, BusStatus, Feed as BusFeed, Message, Topic};
 use sre_space_ports::store::{Store, Write};
 use tower::ServiceExt as _;
@@ -75,7 +76,7 @@ async fn server() -> Server {
         policy: parts.policy,
         services: Arc::new(|| json!({"nodes": [], "edges": []})),
         status: Arc::new(|| json!({"mode": "NOMINAL"})),
-        webhook: Webhook::new(Some("s3cret".to_owned()), Arc::clone(&changed)),
+        webhook: Webhook::new(Some(Secret::new("s3cret")), Arc::clone(&changed)),
         guard: Guard::default(),
         people: tokio::sync::mpsc::channel(1).0,
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use sre_space_domain::secret::Secret;
 use tokio::sync::Notify;
 
 use super::Desk;
@@ -28,14 +29,14 @@ const TELLING: [&str; 5] = ["push", "pull_request", "check_run", "check_suite", 
 
 /// What deliveries are checked with, and whom they wake.
 pub struct Webhook {
-    secret: Option<String>,
+    secret: Option<Secret>,
     changed: Arc<Notify>,
     taken: Mutex<VecDeque<String>>,
 }
 
 impl Webhook {
     /// Without a secret no delivery is taken.
-    pub fn new(secret: Option<String>, changed: Arc<Notify>) -> Self {
+    pub fn new(secret: Option<Secret>, changed: Arc<Notify>) -> Self {
         Self { secret, changed, taken: Mutex::default() }
     }
 
@@ -49,7 +50,7 @@ impl Webhook {
         };
         let wrong = || refuse(StatusCode::UNAUTHORIZED, "X-Hub-Signature-256 is not the body's HMAC-SHA256");
         let Some(sent) = signature.strip_prefix("sha256=").and_then(hex::bytes) else { return wrong() };
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return wrong() };
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.bare().as_bytes()) else { return wrong() };
         if mac.chain_update(body).verify_slice(&sent).is_ok() { Ok(()) } else { wrong() }
     }
 
@@ -94,7 +95,7 @@ mod tests {
     const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
     fn webhook(secret: Option<&str>) -> Webhook {
-        Webhook::new(secret.map(str::to_owned), Arc::default())
+        Webhook::new(secret.map(Secret::new), Arc::default())
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Real backends behind the ports. None of them knows an agent.
 
+mod answer;
 pub mod bus;
 pub mod database;
 pub mod forge;

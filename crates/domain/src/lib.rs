@@ -24,5 +24,6 @@ pub mod proposal;
 pub mod rca;
 pub mod recovery;
 pub mod seal;
+pub mod secret;
 pub mod signal;
 pub mod telemetry;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use sre_space_adapters::forge::github::{self, GithubForge, Manners, Place, Secret, Terms};
+use sre_space_adapters::forge::github::{self, GithubForge, Manners, Place, Terms};
 use sre_space_adapters::forge::local::LocalForge;
 use sre_space_adapters::policy::Withheld;
 use sre_space_adapters::upstream::Upstream;
@@ -64,8 +64,8 @@ fn local(settings: &Settings) -> Result<Forged> {
 async fn on_github(api_url: &str, repository: &str, credentials: &Credentials) -> Result<Forged> {
     let place = Place::parse(repository).with_context(|| format!("GITHUB_REPOSITORY={repository} is no owner/name"))?;
     let credentials = match credentials {
-        Credentials::Token(token) => github::Credentials::Token(Secret::new(token.0.as_str())),
-        Credentials::App { id, key } => github::Credentials::App { id: id.clone(), key: Secret::new(key.0.as_str()) },
+        Credentials::Token(token) => github::Credentials::Token(token.clone()),
+        Credentials::App { id, key } => github::Credentials::App { id: id.clone(), key: key.clone() },
     };
     let upstream = Upstream::new("github");
     let terms = Terms { api_url: api_url.to_owned(), place, credentials, manners: Manners::default() };

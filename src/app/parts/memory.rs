@@ -50,7 +50,7 @@ pub(super) async fn open(settings: &Settings, database: Arc<Database>, guard: Op
 }
 
 fn address(qdrant: &config::Qdrant) -> Address {
-    Address { url: qdrant.url.clone(), api_key: qdrant.api_key.as_ref().map(|key| key.0.clone()) }
+    Address { url: qdrant.url.clone(), api_key: qdrant.api_key.as_ref().map(|key| key.bare().to_owned()) }
 }
 
 async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Upstream>>)> {
@@ -59,7 +59,7 @@ async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Ups
         Embeddings::Files(folder) => return Ok((sentence_model(folder).await?, Vec::new())),
         Embeddings::Remote { base_url, api_key, model } => (base_url, api_key, model),
     };
-    let api_key = api_key.as_ref().map(|key| key.0.clone());
+    let api_key = api_key.as_ref().map(|key| key.bare().to_owned());
     let endpoint = Endpoint { base_url: base_url.clone(), api_key, model: model.clone() };
     let embedder = RemoteEmbedder::connect(endpoint).await.with_context(|| {
         let url = config::without_password(base_url);
@@ -87,7 +87,7 @@ async fn sentence_model(folder: &Path) -> Result<Arc<dyn Embedder>> {
 /// The key that lessons are sealed with.
 pub(super) fn seal(settings: &Settings) -> Result<SealKey> {
     match &settings.memory.key {
-        Some(key) => Ok(SealKey::try_from(key.0.as_str())?),
+        Some(key) => Ok(SealKey::try_from(key.bare())?),
         None => Ok(seal_file::open(&settings.data_dir.join(KEY_FILE))?),
     }
 }

@@ -15,7 +15,7 @@ use crate::config::{self, Settings};
 fn model(model: &config::Model) -> Result<OpenAi> {
     let terms = openai::Terms {
         base_url: model.base_url.clone(),
-        key: model.key.as_ref().map(|key| key.reveal().to_owned()),
+        key: model.key.as_ref().map(|key| key.bare().to_owned()),
         model: model.name.clone(),
         concurrency: model.concurrency,
     };

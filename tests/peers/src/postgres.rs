@@ -6,10 +6,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::{Missing, Process, find, free_port, peer};
+use crate::{EVERY, Missing, PATIENCE, Process, find, free_port, peer};
 
 /// The program that makes a new server; the one that runs it is beside it.
 const PROGRAM: &str = "initdb";
@@ -53,7 +54,20 @@ impl Postgres {
         let mut command = as_owner(Command::new(programs.join("postgres")), owner);
         command.args(["-D", &data, "-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""]);
         let process = Process::start(command, port, &dir.path().join("log"));
-        Self { process, dir, programs, port, given: AtomicU16::new(0) }
+        let this = Self { process, dir, programs, port, given: AtomicU16::new(0) };
+        this.await_ready();
+        this
+    }
+
+    /// It listens before it is ready.
+    fn await_ready(&self) {
+        let began = Instant::now();
+        let mut ask = Command::new(self.programs.join("pg_isready"));
+        ask.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        while !ask.status().expect("pg_isready runs").success() {
+            assert!(began.elapsed() < PATIENCE, "Postgres does not become ready");
+            std::thread::sleep(EVERY);
+        }
     }
 
     /// URL of a new database.

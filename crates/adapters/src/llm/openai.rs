@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use sre_space_ports::llm::{Answer, Llm, LlmError, Question};
@@ -17,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use self::wire::Dialect;
+use crate::answer;
 use crate::upstream::{CallError, Upstream};
 
 /// A call that takes longer has failed.
@@ -157,11 +159,11 @@ impl OpenAi {
 
     async fn not_answered(&self, response: Response, dialect: Dialect) -> Trouble {
         let status = response.status().as_u16();
-        let wait = response.headers().get("retry-after").and_then(|value| wire::wait(value.to_str().ok()?));
+        let wait = answer::retry_after(response.headers(), Timestamp::now());
         if let Some(wait) = wait.filter(|_| wire::is_for_later(status)) {
             self.upstream.pause(wait.min(LONGEST_PAUSE), "it wants to be asked later");
         }
-        let said = body(response, MOST_ERROR_BYTES).await.unwrap_or_default();
+        let said = answer::body(response, MOST_ERROR_BYTES).await.map(|said| said.bytes).unwrap_or_default();
         match dialect {
             Dialect::Schema if wire::is_about_form(status, &said) => Trouble::Form(status),
             Dialect::Schema | Dialect::Object => Trouble::For(wire::refused(status, wait)),
@@ -195,15 +197,8 @@ impl Llm for OpenAi {
     }
 }
 
-/// The body up to a length; what is longer is not read on.
-async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, LlmError> {
-    let mut read = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if read.len() + chunk.len() > most => return Err(LlmError::Garbled("it is too long")),
-            Ok(Some(chunk)) => read.extend_from_slice(&chunk),
-            Ok(None) => return Ok(read),
-            Err(_) => return Err(LlmError::CutOff),
-        }
-    }
+/// The body up to a length; a longer one is no answer.
+async fn body(response: Response, most: usize) -> Result<Vec<u8>, LlmError> {
+    let body = answer::body(response, most).await.map_err(|_| LlmError::CutOff)?;
+    if body.is_whole { Ok(body.bytes) } else { Err(LlmError::Garbled("it is too long")) }
 }

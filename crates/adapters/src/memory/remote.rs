@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use async_openai::types::embeddings::{CreateEmbeddingRequest, CreateEmbeddingResponse, EmbeddingInput};
 use async_trait::async_trait;
-use reqwest::header::RETRY_AFTER;
+use jiff::Timestamp;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use sre_space_ports::memory::MemoryError;
 use thiserror::Error;
 
 use super::embedder::{Embedder, Kind, unit};
+use crate::answer;
 use crate::upstream::{CallError, Upstream};
 
 /// How long an answer is waited for.
@@ -29,6 +30,8 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const MOST_NUMBERS: usize = 4_096;
 /// How long it is left alone when it says to wait and not how long.
 const PAUSE: Duration = Duration::from_secs(30);
+/// And at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Where the endpoint is.
 #[derive(Clone)]
@@ -123,8 +126,8 @@ impl RemoteEmbedder {
             return Ok(());
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let told = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            self.upstream.pause(told.map_or(PAUSE, Duration::from_secs), "too many requests");
+            let told = answer::retry_after(answer.headers(), Timestamp::now());
+            self.upstream.pause(told.unwrap_or(PAUSE).min(LONGEST_PAUSE), "too many requests");
         }
         let is_busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         Err(if is_busy { AskError::Busy(status) } else { AskError::No(status) })
@@ -149,15 +152,9 @@ impl RemoteEmbedder {
     }
 }
 
-async fn read(mut answer: Response) -> Result<Vec<u8>, AskError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(AskError::Odd("it is too long"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(answer: Response) -> Result<Vec<u8>, AskError> {
+    let body = answer::body(answer, MOST_BYTES).await?;
+    if body.is_whole { Ok(body.bytes) } else { Err(AskError::Odd("it is too long")) }
 }
 
 #[async_trait]

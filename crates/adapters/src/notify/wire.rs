@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use sre_space_ports::notify::NotifyError;
 
 use super::{PATIENCE, cut};
+use crate::answer;
 use crate::upstream::{CallError, Upstream};
 
 /// Bytes that are read of an answer.
@@ -115,23 +117,16 @@ fn masked(body: String, secret: &str) -> String {
 /// The pause that is asked for, in whole seconds.
 fn paused(response: &Response) -> Option<Duration> {
     let is_asked = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let said = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let said = answer::retry_after(response.headers(), Timestamp::now());
     let is_busy = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    let wait = said.map(Duration::from_secs).or(is_busy.then_some(USUAL_PAUSE)).filter(|_| is_asked)?;
+    let wait = said.or(is_busy.then_some(USUAL_PAUSE)).filter(|_| is_asked)?;
     Some(wait.min(LONGEST_PAUSE))
 }
 
-async fn read(mut response: Response) -> Result<Answer, NotifyError> {
+async fn read(response: Response) -> Result<Answer, NotifyError> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-        let room = MOST_BYTES - body.len();
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if body.len() == MOST_BYTES {
-            break;
-        }
-    }
-    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    let body = answer::body(response, MOST_BYTES).await.map_err(|error| unreachable(&error))?;
+    Ok(Answer { status, headers, body: String::from_utf8_lossy(&body.bytes).into_owned() })
 }
 
 /// Why nothing came back, without the address, which may be a secret.

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::json;
+use sre_space_domain::secret::Secret;
 use thiserror::Error;
-
-use super::secret::Secret;
 
 /// GitHub accepts ten minutes at most; clocks differ.
 const LIFE_S: i64 = 540;

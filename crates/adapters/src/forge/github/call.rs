@@ -10,11 +10,11 @@ use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sre_space_domain::secret::Secret;
 use sre_space_ports::forge::ForgeError;
 use thiserror::Error;
 
 use super::limits;
-use super::secret::Secret;
 use super::wire::Refusal;
 
 /// The largest answer that is read.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sre_space_domain::secret::Secret;
 use tokio::sync::Mutex;
 
 use super::auth::{Credentials, app_token};
@@ -16,7 +17,6 @@ use super::call::{Answer, Request, Trouble, client, exchange};
 use super::limits::Pace;
 use super::names::Place;
 use super::rights::NEEDED;
-use super::secret::Secret;
 use super::wire::{Installation, InstallationToken};
 use crate::upstream::{CallError, Upstream};
 

@@ -14,7 +14,6 @@ mod objects;
 mod pulls;
 mod read;
 mod rights;
-mod secret;
 mod tickets;
 mod wire;
 mod write;
@@ -38,7 +37,6 @@ pub use self::line::Manners;
 pub use self::names::Place;
 use self::objects::{Objects, Shelf};
 pub use self::rights::{ConnectError, Rights};
-pub use self::secret::Secret;
 use crate::upstream::Upstream;
 
 /// What our pull requests and tickets are labelled with.

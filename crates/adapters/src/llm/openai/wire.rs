@@ -6,8 +6,6 @@ use async_openai::types::chat::{
     ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage, CompletionUsage, CreateChatCompletionRequest,
     FinishReason, ResponseFormat, ResponseFormatJsonSchema,
 };
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde_json::Value;
 use sre_space_ports::llm::{Answer, LlmError, Question, Usage};
@@ -145,17 +143,6 @@ pub(super) fn refused(status: u16, wait: Option<Duration>) -> LlmError {
     LlmError::Refused { status, mend }
 }
 
-/// `Retry-After`: seconds, or a date.
-pub(super) fn wait(value: &str) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    let seconds = at.duration_since(Timestamp::now()).as_secs();
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
-}
-
 /// What a request without an answer means. One that was sent may have been worked on. The error's own text is not kept: it names
 /// the address, which may hold a password.
 pub(super) fn unsent(error: &reqwest::Error) -> LlmError {
@@ -171,13 +158,6 @@ pub(super) fn unsent(error: &reqwest::Error) -> LlmError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wait_is_seconds_or_a_date() {
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("soon"), None);
-    }
 
     #[test]
     fn a_server_that_does_not_know_the_form_is_told_from_one_that_is_down() {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use git2::Repository as Git;
-use sre_space_adapters::forge::github::{ConnectError, Credentials, GithubForge, Manners, Place, Secret, Terms};
+use sre_space_adapters::forge::github::{ConnectError, Credentials, GithubForge, Manners, Place, Terms};
 use sre_space_adapters::upstream::Upstream;
 use sre_space_domain::breaker::Limits;
 use sre_space_domain::ids::Sha;
 use sre_space_domain::proposal::FileChange;
+use sre_space_domain::secret::Secret;
 use sre_space_github::{APP, Caller, Github, KEY_PKCS8, REPOSITORY};
 use sre_space_ports::contract::forge::Bench;
 use sre_space_ports::forge::{Changes, Checks, Issues, Repository};

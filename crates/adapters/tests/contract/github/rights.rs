@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::Trial;
-use sre_space_adapters::forge::github::{Credentials, Secret};
+use sre_space_adapters::forge::github::Credentials;
 use sre_space_adapters::upstream::Upstream;
 use sre_space_github::{Caller, Github, KEY_PKCS1, KEY_PKCS8, MINIMAL};
 use sre_space_ports::forge::Issues as _;
@@ -32,6 +32,7 @@ enum Comes {
 }
 
 use Comes::{APerson, Everything, Nothing};
+use sre_space_domain::secret::Secret;
 
 type Granted = Vec<(&'static str, &'static str)>;
 
