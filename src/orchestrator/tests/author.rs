@@ -178,10 +178,9 @@ fn undoing(context: &Context, commit: &Sha) -> Incident {
 }
 
 async fn rendered(context: &Context, incident: &Incident) -> Proposal {
-    match perform(context, incident, &Effect::Render).await {
-        Event::Rendered(proposal) => *proposal,
-        other => panic!("{other:?}"),
-    }
+    let event = perform(context, incident, &Effect::Render).await;
+    let Event::Rendered(proposal) = event else { panic!("{event:?}") };
+    *proposal
 }
 
 #[tokio::test]
