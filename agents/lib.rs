@@ -12,8 +12,10 @@ pub mod fixer;
 pub mod guardrail;
 pub mod human;
 mod ownership;
+mod patch;
 pub mod present;
 pub mod scout;
+pub mod sources;
 
 #[cfg(test)]
 use sre_space_domain as domain;

@@ -160,7 +160,7 @@ function story(incident) {
   at("story").replaceChildren(...parts);
 }
 
-function diagnosis({ diagnosis, source, counsel, cost }) {
+function diagnosis({ diagnosis, source, counsel, authored, cost }) {
   const terms = diagnosis.terms.map(term => {
     const made = element("div", undefined, "term");
     const bar = element("div", undefined, "bar");
@@ -177,6 +177,8 @@ function diagnosis({ diagnosis, source, counsel, cost }) {
       ["confidence", diagnosis.confidence.toFixed(3)],
       ["rules alone", counsel && counsel.why],
       ["the model's words", counsel && counsel.words],
+      ["no source patch", authored && authored.why],
+      ["a model's words on its source patch", authored && authored.words],
       ["model cost", cost && cost.calls > 0 ? cost.calls + " calls, " + cost.tokens + " tokens, " + cost.usd.toFixed(4) + " USD" : ""],
       ["candidates", diagnosis.candidates.map(other => other.service + " " + percent(other.score)).join(", ")],
     ]),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sre_space_domain::budget::{Limits, Prices};
 use sre_space_domain::counsel::{Advice, Brief, Counsel, read};
+use sre_space_domain::ids::IncidentId;
 use sre_space_domain::incident::{Cost, Incident};
 use sre_space_ports::ledger::{Claim, Ledger};
 use sre_space_ports::llm::{Llm, LlmError, Question};
@@ -40,21 +41,27 @@ pub async fn counsel(
     day: i64,
     call: &(dyn Fn() -> String + Sync),
 ) -> (Counsel, Cost) {
-    let lacking = |why: String| {
-        info!(incident = %incident.id, why, "rules go on without the model");
-        Counsel::Lacking { why }
-    };
-    let asked = timeout(PATIENCE, advice(adviser, incident, day, call)).await;
-    let counsel = match asked {
-        Ok(Ok(advice)) => Counsel::Given(advice),
-        Ok(Err(why)) => lacking(why),
-        Err(_) => lacking(format!("the model did not answer within {} s", PATIENCE.as_secs())),
-    };
+    let (advice, cost) = paid(adviser, incident, advice(adviser, incident, day, call)).await;
+    let counsel = advice.map_or_else(|why| Counsel::Lacking { why }, Counsel::Given);
+    (counsel, cost)
+}
+
+/// What comes of asking within [`PATIENCE`], or why nothing does; and what the incident has cost so far.
+pub(super) async fn paid<T>(
+    adviser: &Adviser,
+    incident: &Incident,
+    asking: impl Future<Output = Result<T, String>>,
+) -> (Result<T, String>, Cost) {
+    let late = |_| Err(format!("the model did not answer within {} s", PATIENCE.as_secs()));
+    let asked = timeout(PATIENCE, asking).await.unwrap_or_else(late);
+    if let Err(why) = &asked {
+        info!(incident = %incident.id, why, "it goes on without the model");
+    }
     let cost = adviser.ledger.cost(&incident.id).await.unwrap_or_else(|error| {
         warn!(incident = %incident.id, %error, "what the model cost cannot be read");
         incident.cost
     });
-    (counsel, cost)
+    (asked, cost)
 }
 
 async fn advice(
@@ -65,13 +72,24 @@ async fn advice(
 ) -> Result<Advice, String> {
     let brief = Brief::of(incident).ok_or("there is no diagnosis to ask about")?;
     let question = question(&brief, adviser.answer_tokens);
+    let text = answer(adviser, &question, (&incident.id, day), call).await?;
+    read(&text, &brief, adviser.llm.name()).map_err(|refusal| refusal.to_string())
+}
+
+/// The answer to a question, as a stranger's text.
+pub(super) async fn answer(
+    adviser: &Adviser,
+    question: &Question,
+    (incident, day): (&IncidentId, i64),
+    call: &(dyn Fn() -> String + Sync),
+) -> Result<String, String> {
     let worst = adviser.prices.of(question.most_input_tokens(), u64::from(question.most_tokens));
     let mut waits = WAITS.into_iter();
     loop {
-        let claim = Claim { call: call(), incident: incident.id.clone(), day, worst };
-        let asked = within_budget(adviser, &question, &claim).await?;
+        let claim = Claim { call: call(), incident: incident.clone(), day, worst };
+        let asked = within_budget(adviser, question, &claim).await?;
         let wait = match asked {
-            Ok(text) => return read(&text, &brief, adviser.llm.name()).map_err(|refusal| refusal.to_string()),
+            Ok(text) => return Ok(text),
             Err(error) => again(&error, &mut waits).ok_or_else(|| format!("the model was no help: {error}"))?,
         };
         sleep(wait).await;

@@ -3,11 +3,14 @@
 //! Mission: find the cause and the place of a failure, and the remedy the owners declared for it. Trigger: CAG knows nothing.
 //! Authority: reads evidence, and may ask a model about what rules found; holds no other credentials. Output: a [`Finding`] with
 //! every term of its confidence, and a model's [counsel](counsel()) on it, which can only choose among what it offers, and lower it.
+//! Where nothing is left to offer, a [source patch](write_patch) of a model, for a person to merge.
 
+mod author;
 mod counsel;
 #[cfg(test)]
 mod tests;
 
+pub use self::author::{may_be_asked, write_patch};
 pub use self::counsel::{Adviser, counsel};
 
 use sre_space_domain::catalogue::Catalogue;

@@ -1,5 +1,6 @@
 //! Brain on generated incidents, with the owners' file as they write it.
 
+mod author;
 mod counsel;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,8 @@ use sre_space_ports::forge::{
 use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::words;
+
 /// On whose behalf something is written, and where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Errand<'a> {
@@ -81,6 +83,14 @@ impl FixerError {
             Self::ChecksRed { .. } | Self::ChecksLate { .. } => false,
         }
     }
+
+    /// After how long trying again is worth it, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Forge(error) => error.wait(),
+            Self::ChecksRed { .. } | Self::ChecksLate { .. } => None,
+        }
+    }
 }
 
 /// Makes the attempt's branch at the proposal's base.
@@ -100,7 +110,7 @@ pub async fn commit(
     errand: &Errand<'_>,
     proposal: &Proposal,
 ) -> Result<Sha, FixerError> {
-    let message = format!("{}\n\n{}", proposal.title, proposal.rationale);
+    let message = words::message(proposal);
     Ok(changes.commit(permit, &request(errand, &proposal.base, message, &proposal.changes)).await?)
 }
 

@@ -4,20 +4,20 @@ use similar::{ChangeTag, TextDiff};
 use sre_space_domain::proposal::FileChange;
 
 /// A file before and after; `None` where it is not there.
-pub(super) struct Pair<'text> {
+pub(crate) struct Pair<'text> {
     pub(super) path: &'text str,
     pub(super) before: Option<&'text str>,
     pub(super) after: Option<&'text str>,
 }
 
 impl<'text> Pair<'text> {
-    pub(super) fn new(change: &'text FileChange, before: Option<&'text str>) -> Self {
+    pub(crate) fn new(change: &'text FileChange, before: Option<&'text str>) -> Self {
         Self { path: &change.path, before, after: change.contents.as_deref() }
     }
 }
 
 /// The diff and the number of lines it adds and removes.
-pub(super) fn unified(pairs: &[Pair<'_>]) -> (String, u32) {
+pub(crate) fn unified(pairs: &[Pair<'_>]) -> (String, u32) {
     let (mut text, mut lines) = (String::new(), 0_u32);
     for pair in pairs {
         let diff = TextDiff::from_lines(pair.before.unwrap_or_default(), pair.after.unwrap_or_default());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sre_space_domain::catalogue::{Catalogue, Knob, Patch};
 use sre_space_domain::diagnosis::FaultKind;
 use sre_space_domain::ids::Sha;
+use sre_space_domain::patch::SourcePatch;
 use sre_space_domain::path::MAX_FILES;
 use sre_space_domain::proposal::{FileChange, Remedy};
 use sre_space_ports::forge::{ForgeError, Repository};
@@ -18,6 +19,8 @@ pub struct Inputs {
     pub beside: Vec<String>,
     /// For a revert: the contents that undo the commit.
     pub undo: Vec<FileChange>,
+    /// For a source patch: what a model wrote. It is in no repository, so whoever gathers adds it.
+    pub written: Option<SourcePatch>,
 }
 
 /// Reads head and the files that this remedy concerns. Files nobody declared are not read.
@@ -30,9 +33,11 @@ pub async fn gather(
     let base = repo.head().await?;
     let undo = match remedy {
         Remedy::Revert { commit, .. } => repo.revert_of(commit, &base).await?,
-        Remedy::TurnKnob { .. } | Remedy::Scale { .. } | Remedy::Restart { .. } | Remedy::ApplyPatch { .. } => {
-            Vec::new()
-        }
+        Remedy::TurnKnob { .. }
+        | Remedy::Scale { .. }
+        | Remedy::Restart { .. }
+        | Remedy::ApplyPatch { .. }
+        | Remedy::SourcePatch { .. } => Vec::new(),
     };
     let beside = match patch_of(catalogue, remedy) {
         Some(patch) => repo.list(&base, patch.folder()).await?,
@@ -47,7 +52,7 @@ pub async fn gather(
             Err(error) => return Err(error),
         }
     }
-    Ok((base, Inputs { files, beside, undo }))
+    Ok((base, Inputs { files, beside, undo, written: None }))
 }
 
 /// The declared knob that a remedy names.
@@ -78,5 +83,6 @@ fn paths(catalogue: &Catalogue, remedy: &Remedy, undo: &[FileChange]) -> Vec<Str
         }
         // The renderer refuses the rest before it looks at a file.
         Remedy::Revert { .. } => undo.iter().take(MAX_FILES).map(|change| change.path.clone()).collect(),
+        Remedy::SourcePatch { edits, .. } => edits.keys().take(MAX_FILES).cloned().collect(),
     }
 }

@@ -5,15 +5,16 @@
 //!
 //! **Trigger.** A remedy chosen by CAG or Brain; later a permit drawn from Guardrail's verdict.
 //!
-//! **Authority.** The only agent that holds `Changes`. It never sees telemetry, nor anything a model wrote: an [`Order`]
-//! is ids and numbers, and what it reads of the repository is data for the renderer, never instructions. It checks the
-//! owners' bounds, the paths and the size again, whatever others checked before.
+//! **Authority.** The only agent that holds `Changes`. It never sees telemetry: an [`Order`] is ids and numbers, and what it
+//! reads of the repository is data for the renderer, never instructions. So is a source patch that a model wrote: its files are
+//! contents, its reason is quoted, and only a person merges it. It checks the owners' bounds, the paths and the size again,
+//! whatever others checked before.
 //!
 //! **Output.** A [`Proposal`](sre_space_domain::proposal::Proposal), and with a permit a branch, a commit, a pull request, a merge, or the exact revert of one.
 //! Each deed can be repeated: the second time finds what the first time made.
 
 mod apply;
-mod diff;
+pub(crate) mod diff;
 mod gather;
 mod render;
 mod reproduce;

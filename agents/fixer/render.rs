@@ -16,6 +16,7 @@ use super::reproduce::{self, Stated};
 use super::words::{self, Turn, What};
 use crate::catalogue::declares;
 use crate::config_file::{self, EditError};
+use crate::patch::{self, Unfit};
 
 /// Why there is no proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,6 +58,9 @@ pub enum RenderError {
     /// The revert touches a file that no machine may write.
     #[error(transparent)]
     Path(#[from] BadPath),
+    /// What a model wrote may not be shown to anybody.
+    #[error("the source patch does not fit: {0}")]
+    Unfit(#[from] Unfit),
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
@@ -86,6 +90,10 @@ pub fn render(order: &Order, catalogue: &Catalogue, base: &Sha, inputs: &Inputs)
             applied(patch, order, inputs)?
         }
         Remedy::Revert { commit, .. } => undone(rules, commit, inputs)?,
+        Remedy::SourcePatch { edits, .. } => {
+            let by_model = inputs.written.as_ref().ok_or(RenderError::Nothing)?;
+            (patch::changes(rules, edits, &by_model.files, &inputs.files)?, What::Written { by_model })
+        }
     };
     let stated = reproduce::stated(rules, order, inputs).filter(|_| !changes.is_empty() && changes.len() < MAX_FILES);
     check_paths(&changes)?;

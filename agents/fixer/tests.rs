@@ -78,8 +78,8 @@ fn file(path: &str, text: &str) -> FileChange {
 fn inputs(files: &[(&str, &str)], undo: Vec<FileChange>) -> Inputs {
     Inputs {
         files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
-        beside: Vec::new(),
         undo,
+        ..Inputs::default()
     }
 }
 

@@ -7,7 +7,7 @@ use sre_space_domain::catalogue::{Autonomy, Catalogue, Knob, Patch, ServiceRules
 use sre_space_domain::diagnosis::{Confidence, FaultKind};
 use sre_space_domain::ids::Sha;
 use sre_space_domain::incident::Incident;
-use sre_space_domain::proposal::{Proposal, Remedy};
+use sre_space_domain::proposal::{FileSum, Proposal, Remedy, Rewrite};
 use sre_space_ports::policy::Question;
 
 /// One, in billionths.
@@ -50,7 +50,7 @@ pub fn question(case: &Case<'_>) -> Option<Question> {
         trust_e9: billionths(proposal.trust),
         threshold_e9: threshold(case.threshold),
         declared: rules.is_some_and(|rules| is_declared(rules, remedy, diagnosis.kind, &files, check.as_deref())),
-        bounded: rules.is_some_and(|rules| is_bounded(rules, remedy)),
+        bounded: rules.is_some_and(|rules| is_bounded(rules, proposal)),
         files,
         lines: i64::from(proposal.lines),
         sources: i64::try_from(sources.len()).unwrap_or(i64::MAX),
@@ -102,6 +102,9 @@ fn is_declared(rules: &ServiceRules, remedy: &Remedy, fault: FaultKind, files: &
             patch.remedies.contains(&fault) && remedied.len() == 1 && all(&|file| patch.may_write(file))
         }),
         Remedy::Revert { .. } => all(&|file| is_source(rules, file)),
+        Remedy::SourcePatch { edits, .. } => {
+            remedied.len() == edits.len() && all(&|file| edits.contains_key(file) && is_source(rules, file))
+        }
     }
 }
 
@@ -133,14 +136,22 @@ fn is_plain(path: &str) -> bool {
     })
 }
 
-fn is_bounded(rules: &ServiceRules, remedy: &Remedy) -> bool {
-    match remedy {
+fn is_bounded(rules: &ServiceRules, proposal: &Proposal) -> bool {
+    match &proposal.remedy {
         Remedy::TurnKnob { parameters, .. } | Remedy::Scale { parameters, .. } | Remedy::Restart { parameters, .. } => {
             parameters.iter().all(|(name, value)| find(rules, name).is_some_and(|knob| knob.allows(value)))
         }
         Remedy::ApplyPatch { patch, .. } => find_patch(rules, patch).is_some(),
         Remedy::Revert { commit, .. } => is_object_name(commit),
+        Remedy::SourcePatch { edits, .. } => edits.iter().all(|(path, edit)| is_written(proposal, path, edit)),
     }
+}
+
+/// Whether exactly what was read of a file is what the proposal makes of it.
+fn is_written(proposal: &Proposal, path: &str, edit: &Rewrite) -> bool {
+    let mut sums = proposal.changes.iter().filter(|change| change.path == path).map(FileSum::of);
+    let is_meant = sums.next().is_some_and(|sum| sum.sha256.as_ref() == Some(&edit.after));
+    is_meant && sums.next().is_none() && edit.before != edit.after
 }
 
 fn is_object_name(commit: &Sha) -> bool {

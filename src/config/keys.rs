@@ -78,6 +78,7 @@ keys! {
     "SRE_SPACE_LLM_USD_PER_MTOK_IN", "US dollars, 0 or more", "0", "price of a million tokens sent";
     "SRE_SPACE_LLM_USD_PER_MTOK_OUT", "US dollars, 0 or more", "0", "price of a million tokens answered";
     "SRE_SPACE_LLM_ANSWER_TOKENS", "a whole number from 64 to 32768", "2048", "most tokens of an answer, reasoning included";
+    "SRE_SPACE_SOURCE_PATCHES", "on or off", "off", "whether the model may be sent files that a service declares as sources, and write a patch that a person merges";
     "QDRANT_URL", "http://… or https://…, the gRPC port", "", "the Qdrant server of the incident memory (unset: embedded, beside the journal)";
     "QDRANT_API_KEY", "a secret", "", "and its key";
     "SRE_SPACE_MEMORY_KEY", "a secret of 64 hexadecimal digits", "", "what lessons are sealed with (unset: memory.key in the data folder, made at the first start)";

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use sre_space_domain::seal::SealKey;
 use sre_space_domain::secret::Secret;
 
-use super::{Reader, accepts};
-
-/// Where OpenAI itself answers.
-const OPENAI: &str = "https://api.openai.com/v1";
+use super::{Reader, accepts, default};
 
 const FILES: &str = "SRE_SPACE_EMBEDDING_FILES";
 const WITHOUT: &str = "it takes a build with `--features local-embedder`, which this is not; leave it out for the built-in \
@@ -76,10 +73,11 @@ impl Reader<'_> {
     }
 
     fn remote(&mut self, model: String) -> Embeddings {
-        let base_url = self.url("OPENAI_BASE_URL", &["http", "https"]);
         let api_key = self.secret("OPENAI_API_KEY").map(Secret::new);
-        if base_url == OPENAI && api_key.is_none() {
-            let wanted = format!("with OPENAI_API_KEY for {OPENAI}, or with OPENAI_BASE_URL for another server");
+        let base_url = self.base_url(api_key.is_some());
+        let openai = default("OPENAI_BASE_URL");
+        if base_url == openai && api_key.is_none() {
+            let wanted = format!("with OPENAI_API_KEY for {openai}, or with OPENAI_BASE_URL for another server");
             self.mistake("OPENAI_EMBEDDING_MODEL", &model, &wanted);
         }
         Embeddings::Remote { base_url, api_key, model }
@@ -125,6 +123,18 @@ mod tests {
         assert_eq!(found, expected);
         let shown = format!("{found:?}");
         assert!(!shown.contains("s3cret") && !shown.contains(&key), "{shown}");
+    }
+
+    #[test]
+    fn the_key_of_an_endpoint_travels_encrypted_or_within_this_machine() {
+        let told = |url| {
+            memory(&[("OPENAI_EMBEDDING_MODEL", "e5"), ("OPENAI_API_KEY", "s3cret"), ("OPENAI_BASE_URL", url)]).err()
+        };
+        assert_eq!(
+            [told("https://models.example/v1"), told("http://127.0.0.1:18002/v1"), told("")],
+            [None, None, None]
+        );
+        assert!(told("http://models.example/v1").is_some_and(|told| told.contains("OPENAI_BASE_URL")));
     }
 
     #[test]

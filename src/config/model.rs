@@ -28,6 +28,8 @@ pub struct Model {
     pub prices: Prices,
     /// Most tokens of an answer.
     pub answer_tokens: u32,
+    /// Whether it may be sent files of the owners' sources, for a patch that a person merges.
+    pub patches: bool,
 }
 
 impl Model {
@@ -59,11 +61,12 @@ impl Reader<'_> {
             limits: self.limits(prices),
             prices,
             answer_tokens: self.number("SRE_SPACE_LLM_ANSWER_TOKENS", |n: &u32| (64..=32_768).contains(n)),
+            patches: self.one_of("SRE_SPACE_SOURCE_PATCHES", &["on", "off"]) == "on",
         })
     }
 
-    /// A key travels encrypted, or not at all.
-    fn base_url(&mut self, has_key: bool) -> String {
+    /// Where a server like OpenAI's is. A key travels encrypted, or not at all.
+    pub(super) fn base_url(&mut self, has_key: bool) -> String {
         let url = if self.is_usual("OPENAI_BASE_URL") {
             default("OPENAI_BASE_URL").to_owned()
         } else {

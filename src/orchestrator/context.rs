@@ -11,7 +11,7 @@ use sre_space_domain::incident::Rules;
 use sre_space_domain::signal::Signal;
 use sre_space_ports::bus::{Message, Topic};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::warn;
 use ulid::Ulid;
 
@@ -36,6 +36,10 @@ pub struct Patience {
     pub probe: Duration,
     /// For the journal or the memory to come back.
     pub outage: Duration,
+    /// For a forge that says when it may be asked again, by one effect.
+    pub rest: Duration,
+    /// The same, where a person is told: longer than any rest that is believed.
+    pub notice: Duration,
 }
 
 impl Default for Patience {
@@ -48,8 +52,17 @@ impl Default for Patience {
             calm: Duration::from_secs(10),
             probe: Duration::from_millis(500),
             outage: Duration::from_secs(300),
+            rest: Duration::from_secs(600),
+            notice: Duration::from_secs(7_200),
         }
     }
+}
+
+/// Looks at the forge. After it was waited for it is looked at once, and not once for each look that was missed.
+pub fn looks(every: Duration) -> Interval {
+    let mut looks = interval(every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 /// Time in which what happens is heard of: while the bus is away the clock stands still, since silence says nothing then.

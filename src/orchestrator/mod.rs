@@ -4,10 +4,12 @@
 //! goes on with the effect that was pending. One incident has at most one effect under way.
 
 mod again;
+mod author;
 pub mod context;
 mod effects;
 mod orient;
 pub mod people;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -281,6 +283,7 @@ fn outcome_of(incident: &Incident, event: &Event) -> Option<OutcomeRow> {
         | Event::Recalled { .. }
         | Event::Diagnosed(_)
         | Event::Counselled { .. }
+        | Event::Authored { .. }
         | Event::GaveUp(_)
         | Event::Rendered(_)
         | Event::Ruled(_)

@@ -67,32 +67,46 @@ async fn of_redis(stage: &Stage, url: &str) {
     }
 }
 
-/// Every request that was taken in is a message, and the group has committed all there are. Messages are counted by reading
-/// them: where a partition ends, this broker tells too early after a batch of several. One whose confirmation was lost with the
-/// broker is there twice.
+/// Every request that was taken in is a message, and the group has committed all there are. Messages are read: where a partition
+/// ends, this broker tells too early after a batch of several; and an offset it gave away as it was killed holds no message. One
+/// whose confirmation was lost with the broker is there twice.
 async fn of_kafka(stage: &Stage, brokers: &str) {
     stage
-        .until("partitions that are read to their end", PATIENCE, async || {
-            let taken = taken(&stage.get("/status").await?)?;
+        .settled("partitions that are read to their end", PATIENCE, async || {
+            let status = stage.get("/status").await.ok_or("no status")?;
+            let taken = taken(&status).ok_or("no counts")?;
             let brokers = brokers.to_owned();
             let asked = tokio::task::spawn_blocking(move || {
                 ["otlp_spans", "otlp_metrics", "otlp_logs"]
                     .map(|topic| book(&brokers, topic).expect("the brokers answer"))
             });
-            let books = asked.await.ok()?;
-            let is_read = books.iter().all(|book| book.messages == book.committed);
-            (is_read && books.iter().map(|book| book.distinct).sum::<usize>() == taken).then_some(())
+            let books = asked.await.expect("the books");
+            let is_read = books.iter().all(|book| book.ends == book.committed);
+            let is_whole = books.iter().map(|book| book.distinct.len()).sum::<usize>() == taken;
+            if is_read && is_whole {
+                return Ok(());
+            }
+            let told = books.map(|Book { messages, distinct, ends, committed }| {
+                format!("{messages} messages, {} distinct, ends {ends:?}, positions {committed:?}", distinct.len())
+            });
+            Err(format!("{taken} requests, {told:?}, {}", status["bus"]))
         })
         .await;
 }
 
 /// A topic, counted.
+#[derive(Debug, Default)]
 struct Book {
     messages: usize,
-    distinct: usize,
-    /// By its group.
-    committed: usize,
+    distinct: BTreeSet<Mark>,
+    /// Behind the last message of each partition that has any.
+    ends: BTreeMap<i32, i64>,
+    /// The group's positions in them.
+    committed: BTreeMap<i32, i64>,
 }
+
+/// What tells messages apart.
+type Mark = (Option<i64>, Option<Vec<u8>>);
 
 fn book(brokers: &str, topic: &str) -> KafkaResult<Book> {
     let (answer, silence) = (Duration::from_secs(5), Duration::from_secs(1));
@@ -105,16 +119,21 @@ fn book(brokers: &str, topic: &str) -> KafkaResult<Book> {
         partitions.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
     }
     let committed = reading.committed_offsets(partitions.clone(), answer)?;
-    let position = |offset: Offset| if let Offset::Offset(at) = offset { usize::try_from(at).unwrap_or(0) } else { 0 };
-    let committed = committed.elements().iter().map(|found| position(found.offset())).sum();
     reading.assign(&partitions)?;
-    let (mut messages, mut distinct) = (0, BTreeSet::new());
+    let mut book = Book::default();
     while let Some(message) = reading.poll(silence) {
         let message = message?;
-        messages += 1;
-        distinct.insert((message.timestamp().to_millis(), message.payload().map(<[u8]>::to_vec)));
+        book.messages += 1;
+        book.ends.insert(message.partition(), message.offset() + 1);
+        book.distinct.insert((message.timestamp().to_millis(), message.payload().map(<[u8]>::to_vec)));
     }
-    Ok(Book { messages, distinct: distinct.len(), committed })
+    book.committed = committed
+        .elements()
+        .iter()
+        .filter(|found| book.ends.contains_key(&found.partition()))
+        .filter_map(|found| Some((found.partition(), found.offset().to_raw()?)))
+        .collect();
+    Ok(book)
 }
 
 /// Requests that were taken in.

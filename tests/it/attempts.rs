@@ -1,9 +1,9 @@
 //! Patience and its end: what is tried, in which order, and what is left of the trust in it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
-use crate::loops::{merges, small};
+use crate::loops::{merges, small, states};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_attempts_that_do_not_help_are_all_reverted_and_cost_trust() {
@@ -38,4 +38,49 @@ async fn three_attempts_that_do_not_help_are_all_reverted_and_cost_trust() {
     assert_eq!(text(&again, "/verdict/decision"), "REQUIRE_APPROVAL", "{again:#}");
     let trust = again.pointer("/proposal/trust").and_then(Value::as_f64).expect("a trust");
     assert!(trust < 0.90, "one verified failure in thirty-one: {trust}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lesson_whose_fix_failed_since_is_not_applied_unasked() {
+    let stage = Stage::set(small()).await;
+    stage.inject("500").await;
+    let first = stage.incident_in(&ENDS, PATIENCE).await;
+    assert_eq!(text(&first, "/state"), "resolved", "{first:#}");
+
+    // The same shape, and this time the pool is not what it waits for.
+    stage.resolve().await;
+    stage.redeployed("quote-engine").await;
+    stage.inject("stuck-pool").await;
+    let failed = stage.incident_after(1, &ENDS, PATIENCE * 2).await;
+    assert_eq!(text(&failed, "/state"), "escalated", "{failed:#}");
+    assert_eq!(text(&failed, "/fingerprint"), text(&first, "/fingerprint"));
+    let events = stage.events(text(&failed, "/id")).await;
+    let before: Vec<&str> = states(&events).into_iter().take_while(|state| *state != "verifying").collect();
+    assert!(!before.contains(&"diagnosing"), "the lesson was applied unasked: {before:?}");
+    assert!(failed.pointer("/attempts/0/remedy/parameters/db-pool-size").is_some(), "{failed:#}");
+    assert_eq!(merges(&stage.git_log()), 3, "two changes and a revert");
+
+    // This time it would help, and nobody can know that.
+    stage.resolve().await;
+    stage.paged(text(&failed, "/id")).await;
+    stage.healthy("quote-engine").await;
+    stage.redeployed("quote-engine").await;
+    stage.inject("500").await;
+    let again = stage.incident_after(2, &ENDS, PATIENCE).await;
+    assert_eq!(text(&again, "/fingerprint"), text(&first, "/fingerprint"));
+    assert_eq!((text(&again, "/state"), text(&again, "/source")), ("awaiting_human", "brain:rules"), "{again:#}");
+    let told = "the remembered remedy is not applied unasked: db-pool-size worked 1 time(s) and failed 1 time(s): \
+                trust 0.864 is not above 0.90; to Brain";
+    let events = stage.events(text(&again, "/id")).await;
+    let row = events.iter().find(|event| text(event, "/text") == told).unwrap_or_else(|| panic!("{events:#?}"));
+    assert_eq!((text(row, "/agent"), text(row, "/phase")), ("cag", "ORIENT"));
+    assert_eq!(row["data"]["doubt"]["distrusted"]["standing"]["record"], json!({"verified": 1, "failed": 1}));
+    assert_eq!(text(&again, "/verdict/decision"), "REQUIRE_APPROVAL");
+    assert_eq!(merges(&stage.git_log()), 3, "nothing was merged unasked");
+
+    let (id, digest) = (text(&again, "/id"), text(&again, "/proposal/digest"));
+    assert_eq!(stage.command(&["approve", id, "--digest", digest]).0, Some(0));
+    let healed = stage.incident_after(2, &["resolved", "escalated"], PATIENCE).await;
+    assert_eq!(text(&healed, "/state"), "resolved", "{healed:#}");
+    stage.proven().await;
 }

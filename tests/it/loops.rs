@@ -9,7 +9,7 @@ pub fn small() -> Setup {
     Setup::of(env!("CARGO_BIN_EXE_sre-space"))
 }
 
-fn states(events: &[Value]) -> Vec<&str> {
+pub fn states(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| text(event, "/state")).collect()
 }
 

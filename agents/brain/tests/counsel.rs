@@ -35,17 +35,17 @@ fn numbered(incident: &Incident, number: usize) -> Incident {
     Incident { id, ..incident.clone() }
 }
 
-fn exhausted() -> Incident {
+pub(super) fn exhausted() -> Incident {
     let (rules, current) = rules();
     diagnosed(&Town::default().play(1), &rules, &current)
 }
 
-fn adviser(llm: Arc<dyn Llm>, ledger: &Arc<MemoryLedger>, limits: Limits) -> Adviser {
+pub(super) fn adviser(llm: Arc<dyn Llm>, ledger: &Arc<MemoryLedger>, limits: Limits) -> Adviser {
     let ledger = Arc::clone(ledger) as Arc<dyn sre_space_ports::ledger::Ledger>;
     Adviser { llm, ledger, limits, prices: Prices { input: 1.0, output: 2.0 }, answer_tokens: 512 }
 }
 
-fn day(tokens: u64) -> Limits {
+pub(super) fn day(tokens: u64) -> Limits {
     Limits { day: Bound { tokens: Some(tokens), micro_usd: None }, ..Limits::default() }
 }
 

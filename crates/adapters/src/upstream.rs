@@ -89,6 +89,12 @@ impl Upstream {
         line.why = why.to_owned();
     }
 
+    /// How long it is left alone from now; `None` when it may be asked.
+    pub fn rest(&self) -> Option<Duration> {
+        let left_ms = self.line().breaker.rest(self.now_ms());
+        left_ms.map(|left_ms| Duration::from_millis(left_ms.unsigned_abs()))
+    }
+
     /// What is known of it.
     pub fn status(&self) -> UpstreamStatus {
         let now_ms = self.now_ms();
@@ -159,11 +165,11 @@ mod tests {
         for _ in 0..5 {
             assert!(matches!(ask(&upstream, Err("down")).await, Err(CallError::Failed("down"))));
         }
-        assert_eq!(upstream.status().state, Condition::Open);
+        assert_eq!((upstream.status().state, upstream.rest()), (Condition::Open, Some(Duration::from_secs(30))));
         let refused = ask(&upstream, Ok(1)).await.expect_err("open");
         assert_eq!(refused.to_string(), "github is left alone for 30 s more: down");
         advance(Duration::from_secs(31)).await;
-        assert_eq!(upstream.status().state, Condition::HalfOpen);
+        assert_eq!((upstream.status().state, upstream.rest()), (Condition::HalfOpen, None));
         assert!(matches!(ask(&upstream, Ok(1)).await, Ok(1)));
         let well = UpstreamStatus { name: "github", state: Condition::Closed, failures: 0, trouble: None };
         assert_eq!(upstream.status(), well);

@@ -81,6 +81,11 @@ impl Breaker {
         self.until_ms = Some(self.until_ms.map_or(until_ms, |agreed| agreed.max(until_ms)));
     }
 
+    /// For how many milliseconds more it lets nothing through; `None` when it may be asked.
+    pub fn rest(&self, now_ms: i64) -> Option<i64> {
+        self.until_ms.map(|until_ms| until_ms - now_ms).filter(|left_ms| *left_ms > 0)
+    }
+
     /// What it lets through now.
     pub fn condition(&self, now_ms: i64) -> Condition {
         match self.until_ms {
@@ -118,7 +123,7 @@ mod tests {
         }
         assert_eq!(breaker.condition(20), Condition::Closed);
         assert_eq!(broken().condition(20), Condition::Open);
-        assert_eq!(broken().admit(20), Err(82));
+        assert_eq!((broken().admit(20), broken().rest(20), broken().rest(102)), (Err(82), Some(82), None));
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub struct ServiceRules {
     /// Checks that state a failure: red before a change that cures it, green after it.
     #[serde(default)]
     pub checks: Vec<Check>,
-    /// Files (globs) a revert may touch.
+    /// Files (globs) that a revert may touch, and a source patch that a person merges. A model is shown them to write one.
     #[serde(default)]
     pub sources: Vec<String>,
     /// Owners' starting credit per remedy (knob name, or `revert`), as verified successes.

@@ -1,5 +1,6 @@
 //! An incident and its states. What happens next is decided in [`step`], and nowhere else.
 
+mod authored;
 mod counselled;
 mod decision;
 mod event;
@@ -20,6 +21,7 @@ use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{Digest, IncidentId, Sha};
 use crate::journal::{Agent, Phase};
 use crate::knowledge::{Signature, Similar};
+use crate::patch::{Authored, SourcePatch};
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -188,6 +190,9 @@ pub struct Incident {
     /// What a model said of it; `None` where none is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counsel: Option<Counsel>,
+    /// What a model wrote where no declared remedy was left, or why it wrote nothing; `None` where none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authored: Option<Authored>,
     /// The remedies that fit the diagnosis, the rules' choice first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
@@ -234,6 +239,7 @@ impl Incident {
             diagnosis: None,
             source: None,
             counsel: None,
+            authored: None,
             offers: Vec::new(),
             remedy: None,
             proposal: None,
@@ -264,6 +270,14 @@ impl Incident {
         format!("{}-revert", self.branch())
     }
 
+    /// The source patch that a model wrote.
+    pub fn source_patch(&self) -> Option<&SourcePatch> {
+        match self.authored.as_ref()? {
+            Authored::Written(patch) => Some(patch),
+            Authored::Lacking { .. } => None,
+        }
+    }
+
     /// Remedies that must not be tried again.
     pub fn tried(&self) -> Vec<Remedy> {
         self.attempts.iter().map(|attempt| attempt.remedy.clone()).collect()
@@ -281,11 +295,14 @@ pub struct Rules {
     pub approval_s: u64,
     /// Whether a model is asked about what rules found.
     pub asks_model: bool,
+    /// Whether it is asked for a source patch, too, and so sent files of the owners' sources.
+    pub asks_for_patches: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600, asks_model: false }
+        let (asks_model, asks_for_patches) = (false, false);
+        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600, asks_model, asks_for_patches }
     }
 }
 

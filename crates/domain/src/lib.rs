@@ -15,6 +15,7 @@ pub mod ids;
 pub mod incident;
 pub mod journal;
 pub mod knowledge;
+pub mod patch;
 pub mod path;
 pub mod permit;
 pub mod plain;

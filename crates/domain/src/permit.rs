@@ -59,10 +59,10 @@ impl Permit<Propose> {
 }
 
 impl Permit<Merge> {
-    /// Leave to merge: from ALLOW on this very proposal.
+    /// Leave to merge: from ALLOW on this very proposal, unless only a person may give it.
     pub fn from_verdict(verdict: &Verdict, proposal: &Proposal) -> Option<Self> {
         match verdict.decision {
-            Decision::Allow if verdict.digest == proposal.digest => {
+            Decision::Allow if verdict.digest == proposal.digest && !proposal.remedy.needs_person() => {
                 Some(Self::new(Covers::Proposal(proposal.digest.clone())))
             }
             Decision::Allow | Decision::RequireApproval | Decision::Deny => None,

@@ -146,6 +146,9 @@ fn remedy(remedy: &Remedy) -> String {
         }
         Remedy::ApplyPatch { patch, .. } => format!("patch {} of {service} applied", plain::name(patch)),
         Remedy::Revert { commit, .. } => format!("commit {} of {service} reverted", plain::name(commit.short())),
+        Remedy::SourcePatch { edits, .. } => {
+            format!("{} source file(s) of {service} changed as a model wrote them", edits.len())
+        }
     }
 }
 

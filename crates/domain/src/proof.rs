@@ -143,7 +143,7 @@ pub struct Changed {
     pub digest: Digest,
     /// The owners' check that states the failure.
     pub reproduces: Option<Reproduction>,
-    /// In words for people: numbers, ids, and names the owners declared.
+    /// In words for people: numbers, ids, names the owners declared, and of a source patch the model's reason as quoted plain text.
     pub rationale: String,
     /// For the pull request that undoes it: the merge that is undone.
     pub reverts: Option<Sha>,

@@ -47,6 +47,23 @@ pub enum Remedy {
         /// The commit.
         commit: Sha,
     },
+    /// Write files of the owners' sources as a model wrote them. A person merges, whatever policy says.
+    SourcePatch {
+        /// Service whose `sources` cover the files.
+        service: String,
+        /// What becomes of each file, by its path.
+        edits: BTreeMap<String, Rewrite>,
+    },
+}
+
+/// One file before and after, as digests of its contents: the change is of what was read, and to what was written, or it is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rewrite {
+    /// Digest of the contents that were read.
+    pub before: Digest,
+    /// Digest of the contents that are to be there.
+    pub after: Digest,
 }
 
 /// A knob's value.
@@ -124,11 +141,16 @@ impl Remedy {
             Self::TurnKnob { parameters, .. } | Self::Scale { parameters, .. } | Self::Restart { parameters, .. } => {
                 Some(parameters)
             }
-            Self::ApplyPatch { .. } | Self::Revert { .. } => None,
+            Self::ApplyPatch { .. } | Self::Revert { .. } | Self::SourcePatch { .. } => None,
         }
     }
 
-    /// The remedy's kind: `turn-knob`, `scale`, `restart`, `apply-patch` or `revert`.
+    /// Whether only a person may merge it: no declared bounds hold what a model wrote, and no record speaks for the next one.
+    pub fn needs_person(&self) -> bool {
+        matches!(self, Self::SourcePatch { .. })
+    }
+
+    /// The remedy's kind: `turn-knob`, `scale`, `restart`, `apply-patch`, `revert` or `source-patch`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TurnKnob { .. } => "turn-knob",
@@ -136,10 +158,11 @@ impl Remedy {
             Self::Restart { .. } => "restart",
             Self::ApplyPatch { .. } => "apply-patch",
             Self::Revert { .. } => "revert",
+            Self::SourcePatch { .. } => "source-patch",
         }
     }
 
-    /// What trust is recorded under: the names of the knobs joined by `+`, the patch's name, or `revert`.
+    /// What trust is recorded under: the names of the knobs joined by `+`, the patch's name, `revert` or `source-patch`.
     pub fn id(&self) -> String {
         self.parts().join("+")
     }
@@ -152,11 +175,12 @@ impl Remedy {
             }
             Self::ApplyPatch { patch, .. } => vec![patch],
             Self::Revert { .. } => vec!["revert"],
+            Self::SourcePatch { .. } => vec!["source-patch"],
         }
     }
 
-    /// Whether trying the other would be trying this again: the same knobs, to whatever value, the same patch, or the same
-    /// commit.
+    /// Whether trying the other would be trying this again: the same knobs, to whatever value, the same patch, the same commit, or
+    /// a source patch at all.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Revert { commit, .. }, Self::Revert { commit: also, .. }) => commit == also,
@@ -171,7 +195,8 @@ impl Remedy {
             | Self::Scale { service, .. }
             | Self::Restart { service, .. }
             | Self::ApplyPatch { service, .. }
-            | Self::Revert { service, .. } => service,
+            | Self::Revert { service, .. }
+            | Self::SourcePatch { service, .. } => service,
         }
     }
 }
@@ -238,7 +263,7 @@ pub struct Proposal {
     pub digest: Digest,
     /// Pull request title; numbers and ids only.
     pub title: String,
-    /// Pull request body, Markdown; numbers and ids only.
+    /// Pull request body, Markdown; numbers and ids, and of a source patch the model's reason as quoted plain text.
     pub rationale: String,
 }
 

@@ -1,5 +1,7 @@
 //! The forge, as three ports: reading the repository, changing it (with a permit), and tickets.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -102,8 +104,13 @@ pub struct Merged {
 #[derive(Debug, Error)]
 pub enum ForgeError {
     /// Unreachable, busy, or lost a race that trying again can win.
-    #[error("the forge did not answer: {0}")]
-    Unavailable(String),
+    #[error("the forge did not answer: {why}")]
+    Unavailable {
+        /// What happened.
+        why: String,
+        /// After how long it is worth asking again, where that is known.
+        wait: Option<Duration>,
+    },
     /// What was asked for is not there.
     #[error("{0} is not in the repository")]
     Missing(String),
@@ -124,11 +131,24 @@ pub enum ForgeError {
 }
 
 impl ForgeError {
+    /// It did not answer, and nobody knows when it will.
+    pub fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into(), wait: None }
+    }
+
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable { .. } => true,
             Self::Missing(_) | Self::HeadMoved { .. } | Self::Conflict(_) | Self::NotPermitted(_) => false,
+        }
+    }
+
+    /// After how long trying again is worth it, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { wait, .. } => *wait,
+            Self::Missing(_) | Self::HeadMoved { .. } | Self::Conflict(_) | Self::NotPermitted(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::garbage::{self, Garbage};
 use super::*;
 
 /// A context whose model is this one.
-async fn advised(dir: &tempfile::TempDir, server: &OpenAi, more: &[(&str, &str)]) -> Context {
+pub(super) async fn advised(dir: &tempfile::TempDir, server: &OpenAi, more: &[(&str, &str)]) -> Context {
     let url = server.url();
     let settings = [("OPENAI_MODEL", "fake-1"), ("OPENAI_API_KEY", "s3cret"), ("OPENAI_BASE_URL", url.as_str())];
     context_with(dir, &[&settings[..], more].concat()).await
@@ -25,6 +25,14 @@ fn knob() -> Remedy {
 
 /// An incident that rules have diagnosed, waiting for counsel.
 fn waiting(context: &Context) -> Incident {
+    let clear = Term { name: "knob".into(), value: 0.99, why: String::new() };
+    let step = found(context, vec![Offer { remedy: knob(), clear }]);
+    assert_eq!(step.effect, Some(Effect::Counsel));
+    step.incident
+}
+
+/// The same with these offers.
+pub(super) fn found(context: &Context, offers: Vec<Offer>) -> Step {
     let term = Term { name: "knob".into(), value: 0.99, why: String::new() };
     let diagnosis = Diagnosis {
         service: "shop".into(),
@@ -32,7 +40,7 @@ fn waiting(context: &Context) -> Incident {
         kind: FaultKind::PoolExhausted,
         summary: String::new(),
         confidence: Confidence::product([0.99]),
-        terms: vec![term.clone()],
+        terms: vec![term],
         evidence: vec![],
         candidates: vec![],
         measured: Measured::default(),
@@ -44,12 +52,10 @@ fn waiting(context: &Context) -> Incident {
         kind: FaultKind::PoolExhausted,
         facts: vec![],
     };
-    let offers = vec![Offer { remedy: knob(), clear: term }];
-    let found = Finding { source: Source::BrainRules, diagnosis, signature, remedy: Some(knob()), offers };
+    let remedy = offers.first().map(|offer| offer.remedy.clone());
+    let found = Finding { source: Source::BrainRules, diagnosis, signature, remedy, offers };
     let incident = Incident { state: State::Diagnosing, ..confirmed(context) };
-    let step = incident::step(incident, Event::Diagnosed(Box::new(found)), &context.rules, context.now());
-    assert_eq!(step.effect, Some(Effect::Counsel));
-    step.incident
+    incident::step(incident, Event::Diagnosed(Box::new(found)), &context.rules, context.now())
 }
 
 /// What becomes of an incident that asks for counsel.

@@ -11,6 +11,8 @@ pub enum Kind {
     DroppedAfter,
     /// 403 for being one too many, with `Retry-After: 1`, and nothing was done.
     Limited,
+    /// 503 with `Retry-After: 7`, and nothing was done.
+    Busy,
     /// Refused with this status, and nothing was done.
     Refused(u16),
     /// Somebody pushes to the branch of pull request 1 just before; the call itself goes on.

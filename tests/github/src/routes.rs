@@ -119,6 +119,7 @@ fn act(
         None => (done(), None),
         Some(Kind::BrokenBefore) => (Reply::refused(502, "Server Error"), None),
         Some(Kind::Limited) => (Reply::refused(403, LIMITED).with("retry-after", "1"), None),
+        Some(Kind::Busy) => (Reply::refused(503, "Service Unavailable").with("retry-after", "7"), None),
         Some(Kind::Refused(422)) => (Reply::invalid("it is refused this time"), None),
         Some(Kind::Refused(status)) => (Reply::refused(status, "it is refused this time"), None),
         Some(Kind::BrokenAfter) => (done(), Some(Outcome::Told(Reply::refused(502, "Server Error")))),

@@ -157,13 +157,16 @@ pub fn obedient(asked: &Asked) -> Act {
     Act::Say(ordered.unwrap_or_else(|| agreement(&told, 1.0)))
 }
 
-/// A server that knows only the older form, and says so as llama.cpp's does.
+/// A server that knows only the older form, and says so as llama-cpp-python's does.
 pub fn old(asked: &Asked) -> Act {
     match asked.form().as_str() {
         "json_object" => Act::Say(agreement(&asked.body, 1.0)),
-        _ => {
-            Act::Status(500, None, "{'loc': ('body', 'response_format', 'type'), 'msg': 'unexpected value'}".to_owned())
-        }
+        _ => Act::Status(
+            500,
+            None,
+            "{'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\"}"
+                .to_owned(),
+        ),
     }
 }
 

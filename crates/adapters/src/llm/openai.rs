@@ -6,7 +6,7 @@
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use sre_space_ports::llm::{Answer, Llm, LlmError, Question};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use self::wire::Dialect;
+use self::wire::{Dialect, LADDER};
 use crate::answer;
 use crate::upstream::{CallError, Upstream};
 
@@ -68,8 +68,8 @@ pub struct OpenAi {
     terms: Terms,
     upstream: Arc<Upstream>,
     turns: Option<Semaphore>,
-    /// The server was found to know the older dialect only.
-    is_old: AtomicBool,
+    /// The dialect of the ladder that the server was found to know.
+    rung: AtomicUsize,
     patience: Duration,
 }
 
@@ -82,7 +82,7 @@ impl OpenAi {
         let http = sre_space_tls::http().redirect(Policy::none()).connect_timeout(CONNECTING).build()?;
         let turns = terms.concurrency.map(Semaphore::new);
         let upstream = Upstream::new("model");
-        Ok(Self { http, terms, upstream, turns, is_old: AtomicBool::new(false), patience: PATIENCE })
+        Ok(Self { http, terms, upstream, turns, rung: AtomicUsize::default(), patience: PATIENCE })
     }
 
     /// The same with less patience, for tests.
@@ -165,8 +165,8 @@ impl OpenAi {
         }
         let said = answer::body(response, MOST_ERROR_BYTES).await.map(|said| said.bytes).unwrap_or_default();
         match dialect {
-            Dialect::Schema if wire::is_about_form(status, &said) => Trouble::Form(status),
-            Dialect::Schema | Dialect::Object => Trouble::For(wire::refused(status, wait)),
+            Dialect::Schema | Dialect::Bound if wire::is_about_form(status, &said) => Trouble::Form(status),
+            Dialect::Schema | Dialect::Bound | Dialect::Object => Trouble::For(wire::refused(status, wait)),
         }
     }
 }
@@ -179,21 +179,18 @@ impl Llm for OpenAi {
 
     async fn ask(&self, question: &Question) -> Result<Answer, LlmError> {
         let _turn = self.turn().await?;
-        if !self.is_old.load(Ordering::Relaxed) {
-            match self.once(question, Dialect::Schema).await {
-                Ok(answer) => return Ok(answer),
+        let mut refused = StatusCode::BAD_REQUEST.as_u16();
+        for (rung, dialect) in LADDER.into_iter().enumerate().skip(self.rung.load(Ordering::Relaxed)) {
+            match self.once(question, dialect).await {
+                Ok(answer) => {
+                    self.rung.store(rung, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(Trouble::For(error)) => return Err(error),
-                Err(Trouble::Form(_)) => {}
+                Err(Trouble::Form(status)) => refused = status,
             }
         }
-        match self.once(question, Dialect::Object).await {
-            Ok(answer) => {
-                self.is_old.store(true, Ordering::Relaxed);
-                Ok(answer)
-            }
-            Err(Trouble::For(error)) => Err(error),
-            Err(Trouble::Form(status)) => Err(wire::refused(status, None)),
-        }
+        Err(wire::refused(refused, None))
     }
 }
 

@@ -71,6 +71,7 @@ pub fn trials() -> Vec<Trial> {
     let contract = promises![an_answer_comes_as_it_was_said, failures_say_what_they_are, an_answer_is_bounded];
     let own = [
         Trial::test("llm/openai/an_old_server_is_asked_in_its_own_words_from_then_on", || run(speaks_older())),
+        Trial::test("llm/openai/an_older_server_still_is_asked_for_a_plain_object", || run(speaks_plainly())),
         Trial::test("llm/openai/a_server_that_wants_to_be_left_alone_is", || run(leaves_alone())),
         Trial::test("llm/openai/a_server_that_fails_is_left_alone_after_five", || run(opens())),
         Trial::test("llm/openai/no_more_questions_are_out_than_allowed", || run(takes_turns())),
@@ -90,9 +91,26 @@ async fn speaks_older() {
     let forms: Vec<String> = server.log().iter().map(Asked::form).collect();
     assert_eq!(forms, ["json_schema", "json_object", "json_object"]);
     let older = server.log()[1].json();
+    assert_eq!(older["response_format"], json!({"type": "json_object", "schema": question().schema}));
     assert_eq!((&older["max_tokens"], &older["max_completion_tokens"]), (&json!(64), &json!(null)));
     assert!(older["messages"][0]["content"].as_str().is_some_and(|task| task.contains(r#"{"type":"object"}"#)));
     assert_eq!(model.upstream().status().failures, 0, "not knowing a form is no failure");
+}
+
+async fn speaks_plainly() {
+    let server = Server::start(|asked| match asked.json().pointer("/response_format/schema") {
+        Some(_) => Act::Status(400, None, String::new()),
+        None => old(asked),
+    });
+    let model = model(terms(&server));
+    for _ in 0..2 {
+        model.ask(&question()).await.expect("an answer");
+    }
+    let bound = |asked: &Asked| (asked.form(), asked.json()["response_format"]["schema"].is_object());
+    let forms: Vec<(String, bool)> = server.log().iter().map(bound).collect();
+    let form = |form: &str, is_bound| (form.to_owned(), is_bound);
+    let object = form("json_object", false);
+    assert_eq!(forms, [form("json_schema", false), form("json_object", true), object.clone(), object]);
 }
 
 async fn leaves_alone() {

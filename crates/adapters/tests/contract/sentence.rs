@@ -213,13 +213,22 @@ async fn costs() {
     const ROUNDS: u32 = 20;
     let (before, began) = (status("VmRSS"), Instant::now());
     let model = model().await;
-    println!("loaded in {:?}; RSS {} kB more, peak {} kB", began.elapsed(), status("VmRSS").saturating_sub(before), status("VmHWM"));
+    println!(
+        "loaded in {:?}; RSS {} kB more, peak {} kB",
+        began.elapsed(),
+        status("VmRSS").saturating_sub(before),
+        status("VmHWM")
+    );
     for words in [8, 80] {
         let text = "quote-engine waits for a connection of its pool ".repeat(words / 8);
         let began = Instant::now();
         for _ in 0..ROUNDS {
             model.embed(std::slice::from_ref(&text)).await.expect("a vector");
         }
-        println!("{words} words: {:?} a text; RSS {} kB more", began.elapsed() / ROUNDS, status("VmRSS").saturating_sub(before));
+        println!(
+            "{words} words: {:?} a text; RSS {} kB more",
+            began.elapsed() / ROUNDS,
+            status("VmRSS").saturating_sub(before)
+        );
     }
 }

@@ -154,6 +154,7 @@ fn told(remedy: &Remedy, names: &mut Names) -> String {
         }
         Remedy::ApplyPatch { patch, .. } => format!("{} of {at}: {}", remedy.kind(), plain::bare_name(patch)),
         Remedy::Revert { .. } => format!("{} of the commit with which it began, of {at}", remedy.kind()),
+        Remedy::SourcePatch { .. } => format!("{} of {at}, as a model wrote it", remedy.kind()),
     }
 }
 

@@ -7,11 +7,12 @@
 mod brief;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::brief::Brief;
+pub(crate) use self::read::object;
 pub use self::read::{MOST_BYTES, Refusal, read};
 use crate::diagnosis::{Confidence, Diagnosis, Term};
 use crate::proposal::Remedy;

@@ -1,6 +1,7 @@
 //! Reads a model's answer as a stranger's: the agreed form and nothing else, or a refusal. Nothing is mended.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use thiserror::Error;
 
@@ -54,14 +55,7 @@ struct Agreed {
 /// # Errors
 /// [`Refusal`] says what is wrong with it.
 pub fn read(answer: &str, brief: &Brief, model: &str) -> Result<Advice, Refusal> {
-    if answer.len() > MOST_BYTES {
-        return Err(Refusal::TooLong(answer.len()));
-    }
-    // A list of the four values in order would be read as the object, too.
-    if !answer.trim_ascii_start().starts_with('{') {
-        return Err(Refusal::NotAgreed { what: "no object", line: 1, column: 1 });
-    }
-    let agreed: Agreed = serde_json::from_str(answer).map_err(|error| not_agreed(&error))?;
+    let agreed: Agreed = object(answer)?;
     if !(0.0..=1.0).contains(&agreed.certainty) {
         return Err(Refusal::NoCertainty(agreed.certainty));
     }
@@ -77,6 +71,21 @@ pub fn read(answer: &str, brief: &Brief, model: &str) -> Result<Advice, Refusal>
         certainty: agreed.certainty,
         words: plain::prose(&agreed.why, MOST_WORDS),
     })
+}
+
+/// An answer as the agreed object.
+///
+/// # Errors
+/// [`Refusal::TooLong`] and [`Refusal::NotAgreed`].
+pub(crate) fn object<T: DeserializeOwned>(answer: &str) -> Result<T, Refusal> {
+    if answer.len() > MOST_BYTES {
+        return Err(Refusal::TooLong(answer.len()));
+    }
+    // A list of the values in order would be read as the object, too.
+    if !answer.trim_ascii_start().starts_with('{') {
+        return Err(Refusal::NotAgreed { what: "no object", line: 1, column: 1 });
+    }
+    serde_json::from_str(answer).map_err(|error| not_agreed(&error))
 }
 
 /// The place a placeholder stands for, counting from 0; written exactly as it was offered.

@@ -26,7 +26,7 @@ fn offer(knob: &str, value: i64, clear: f64) -> Offer {
     Offer { remedy: Remedy::turn("quote-engine", knob, KnobValue::Int(value)), clear: term("knob", clear) }
 }
 
-fn finding(offers: Vec<Offer>) -> Finding {
+pub(crate) fn finding(offers: Vec<Offer>) -> Finding {
     let terms = vec![term("detector", 0.999), term("localisation", 0.98), term("knob", 1.0)];
     Finding {
         source: Source::BrainRules,
@@ -74,7 +74,7 @@ fn signal() -> Signal {
 }
 
 /// An incident that rules have diagnosed, waiting for counsel.
-fn diagnosed(offers: Vec<Offer>) -> Step {
+pub(crate) fn diagnosed(offers: Vec<Offer>) -> Step {
     let id = IncidentId::new(Ulid::from_parts(1, 1));
     let mut incident = Incident { state: State::Diagnosing, ..Incident::open(id.clone(), signal(), now()) };
     let (kind, remedy) = (FaultKind::PoolExhausted, "db-pool-size".to_owned());
@@ -82,8 +82,8 @@ fn diagnosed(offers: Vec<Offer>) -> Step {
     step(incident, Event::Diagnosed(Box::new(finding(offers))), &asking(), now())
 }
 
-fn asking() -> Rules {
-    Rules { asks_model: true, ..Rules::default() }
+pub(crate) fn asking() -> Rules {
+    Rules { asks_model: true, asks_for_patches: true, ..Rules::default() }
 }
 
 fn two() -> Vec<Offer> {

@@ -9,6 +9,7 @@ use crate::diagnosis::{Diagnosis, Source};
 use crate::ids::{IncidentId, Sha};
 use crate::journal::Agent;
 use crate::knowledge::{Doubt, Signature, Similar};
+use crate::patch::Authored;
 use crate::proposal::{Proposal, Remedy, Verdict};
 use crate::recovery::Recovery;
 use crate::signal::Signal;
@@ -57,6 +58,13 @@ pub enum Event {
     Counselled {
         /// What came of it.
         counsel: Box<Counsel>,
+        /// What the incident's questions cost so far.
+        cost: Cost,
+    },
+    /// A model was asked for a source patch, or could not be.
+    Authored {
+        /// What came of it.
+        authored: Box<Authored>,
         /// What the incident's questions cost so far.
         cost: Cost,
     },
@@ -137,6 +145,8 @@ pub enum Effect {
     Diagnose,
     /// Ask a model about the diagnosis.
     Counsel,
+    /// Ask a model for a source patch.
+    WritePatch,
     /// Render the remedy into a change.
     Render,
     /// Ask policy.
@@ -178,6 +188,7 @@ impl Effect {
             Self::Recall => "recall",
             Self::Diagnose => "diagnose",
             Self::Counsel => "counsel",
+            Self::WritePatch => "write-patch",
             Self::Render => "render",
             Self::Rule => "rule",
             Self::CreateBranch => "create-branch",
@@ -201,7 +212,7 @@ impl Effect {
         match self {
             Self::AwaitConfirmation | Self::AwaitDeploy | Self::Verify | Self::Hold | Self::AwaitCalm => Agent::Scout,
             Self::Recall => Agent::Cag,
-            Self::Diagnose | Self::Counsel => Agent::Brain,
+            Self::Diagnose | Self::Counsel | Self::WritePatch => Agent::Brain,
             Self::Rule => Agent::Guardrail,
             Self::Render
             | Self::CreateBranch
@@ -215,6 +226,11 @@ impl Effect {
         }
     }
 
+    /// Whether the effect tells a person how it stands with the incident.
+    pub fn tells_people(&self) -> bool {
+        matches!(self, Self::Page | Self::CloseTicket)
+    }
+
     /// Whether the effect changes the repository: the kill switch is read before each of these.
     pub fn writes_repository(&self) -> bool {
         match self {
@@ -226,6 +242,7 @@ impl Effect {
             | Self::Recall
             | Self::Diagnose
             | Self::Counsel
+            | Self::WritePatch
             | Self::Render
             | Self::Rule
             | Self::AwaitChecks

@@ -7,6 +7,7 @@ use crate::counsel::Counsel;
 use crate::diagnosis::{Confidence, Source};
 use crate::journal::{Agent, Phase};
 use crate::knowledge::{Doubt, Similar};
+use crate::patch::Authored;
 use crate::proposal::{Proposal, Verdict};
 use crate::recovery::Recovery;
 
@@ -61,6 +62,20 @@ pub(super) fn counselled(incident: &Incident, counsel: &Counsel) -> Note {
         Counsel::Lacking { why } => format!("rules go on alone: {why}"),
     };
     tell(Agent::Brain, Phase::Orient, &text, json!({"counsel": counsel, "cost": incident.cost}))
+}
+
+/// What a model wrote, or why it wrote nothing. Its words are in the facts only: the sentence is ours.
+pub(super) fn authored(incident: &Incident, authored: &Authored) -> Note {
+    let (text, data) = match authored {
+        Authored::Written(patch) => {
+            let text = format!("{} wrote a source patch of {} file(s), not proven", patch.model, patch.edits.len());
+            (text, json!({"model": patch.model, "edits": patch.edits, "words": patch.words, "cost": incident.cost}))
+        }
+        Authored::Lacking { why } => {
+            (format!("no source patch: {why}"), json!({"authored": authored, "cost": incident.cost}))
+        }
+    };
+    tell(Agent::Brain, Phase::Orient, &text, data)
 }
 
 /// The change, as it would be made.

@@ -31,7 +31,9 @@ pub(super) fn belongs(event: &Event, state: State) -> bool {
         Event::Faded => matches!(state, State::Detected | State::Matching | State::Diagnosing),
         Event::Known(_) => matches!(state, State::Matching | State::Diagnosing),
         Event::TicketOpened(_) | Event::Recalled { .. } => state == State::Matching,
-        Event::Diagnosed(_) | Event::Counselled { .. } | Event::GaveUp(_) => state == State::Diagnosing,
+        Event::Diagnosed(_) | Event::Counselled { .. } | Event::Authored { .. } | Event::GaveUp(_) => {
+            state == State::Diagnosing
+        }
         Event::Rendered(_) | Event::Ruled(_) => state == State::Deciding,
         Event::Branched
         | Event::Committed(_)
@@ -62,6 +64,7 @@ impl Machine<'_> {
             Event::Recalled { found, similar, doubt } => self.recalled(found, similar, doubt),
             Event::Diagnosed(found) => self.found(*found),
             Event::Counselled { counsel, cost } => self.counselled(*counsel, cost),
+            Event::Authored { authored, cost } => self.authored(*authored, cost),
             Event::GaveUp(why) => self.gave_up(why),
             Event::Rendered(proposal) => self.rendered(*proposal),
             Event::Ruled(verdict) => self.ruled(verdict),
@@ -278,10 +281,7 @@ impl Machine<'_> {
                 self.incident.remedy = Some(remedy);
                 self.to(State::Deciding, Effect::Render, note)
             }
-            None => {
-                let why = "no declared remedy is left to try".to_owned();
-                self.page(State::Escalated, EscalationReason::NoRemedy, why, Some(note))
-            }
+            None => self.at_a_loss(note),
         }
     }
 
@@ -302,7 +302,7 @@ impl Machine<'_> {
             change.checks = Some(what);
         }
         let allowed = self.incident.verdict.as_ref().is_some_and(|verdict| verdict.decision == Decision::Allow);
-        if allowed {
+        if allowed && !self.incident.remedy.as_ref().is_some_and(Remedy::needs_person) {
             return self.to(State::Acting, Effect::Merge, note);
         }
         let why = self.incident.verdict.as_ref().map_or_else(String::new, |verdict| verdict.reasons.join("; "));

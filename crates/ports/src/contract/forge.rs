@@ -108,7 +108,8 @@ impl Case {
     }
 }
 
-fn proposal(base: &Sha, changes: &[FileChange], digest: sre_space_domain::ids::Digest) -> Proposal {
+/// A proposal of these changes, as an allowing verdict wants one.
+pub fn proposal(base: &Sha, changes: &[FileChange], digest: sre_space_domain::ids::Digest) -> Proposal {
     Proposal {
         remedy: Remedy::turn("app", "pool", KnobValue::Int(100)),
         trust: 1.0,

@@ -1,5 +1,6 @@
 //! One request to GitHub: as whom, at what pace, within what bounds, and what its answer means.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,9 +26,17 @@ const MAX_WORDS: usize = 300;
 /// Why a request brought nothing.
 #[derive(Debug, Error)]
 pub(super) enum Trouble {
-    /// Unreachable, broken, or left alone: trying again can help.
+    /// Unreachable or broken: trying again can help.
     #[error("{0}")]
     Away(String),
+    /// Left alone, by its own wish or because it failed too often.
+    #[error("{why}")]
+    Resting {
+        /// Which of them.
+        why: String,
+        /// How long it is left alone from now.
+        wait: Duration,
+    },
     /// It said no.
     #[error("GitHub answers {status}: {why}")]
     Refused {
@@ -44,7 +53,8 @@ pub(super) enum Trouble {
 impl From<Trouble> for ForgeError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Away(why) => Self::Unavailable(why),
+            Trouble::Away(why) => Self::unavailable(why),
+            Trouble::Resting { why, wait } => Self::Unavailable { why, wait: Some(wait) },
             Trouble::Forge(error) => error,
             Trouble::Refused { status: StatusCode::NOT_FOUND | StatusCode::GONE, why } => Self::Missing(why),
             Trouble::Refused { status: status @ (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED), why } => {
@@ -60,7 +70,7 @@ impl Trouble {
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(status.as_u16()),
-            Self::Away(_) | Self::Forge(_) => None,
+            Self::Away(_) | Self::Resting { .. } | Self::Forge(_) => None,
         }
     }
 }
@@ -147,8 +157,27 @@ pub(super) fn client(api_url: &str, patience: Duration) -> Result<Octocrab, Stri
     built.map_err(|error| plain(&error.to_string()))
 }
 
+/// Nothing that can be called an answer, and when the server says it is worth asking again.
+#[derive(Debug)]
+pub(super) struct Broken {
+    why: String,
+    pub wait: Option<Duration>,
+}
+
+impl From<String> for Broken {
+    fn from(why: String) -> Self {
+        Self { why, wait: None }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// Sends it and reads the whole answer. A server that is broken is an error; one that says no is an answer.
-pub(super) async fn exchange(crab: &Octocrab, token: &Secret, request: &Request) -> Result<Answer, String> {
+pub(super) async fn exchange(crab: &Octocrab, token: &Secret, request: &Request) -> Result<Answer, Broken> {
     let told = |error: octocrab::Error| plain(&error.to_string());
     let crab = crab.user_access_token(token.bare().to_owned()).map_err(told)?;
     let builder = http::Request::builder()
@@ -160,7 +189,9 @@ pub(super) async fn exchange(crab: &Octocrab, token: &Secret, request: &Request)
     let (parts, body) = crab.execute(built).await.map_err(told)?.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| plain(&error.to_string()))?.to_bytes();
     match parts.status.is_server_error() {
-        true => Err(format!("GitHub answers {}", parts.status.as_u16())),
+        true => {
+            Err(Broken { why: format!("GitHub answers {}", parts.status.as_u16()), wait: limits::told(&parts.headers) })
+        }
         false => Ok(Answer { status: parts.status, headers: parts.headers, body }),
     }
 }

@@ -23,13 +23,28 @@ pub(super) fn wait(
     if !may_be {
         return None;
     }
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-    let named = number("retry-after").map(seconds);
-    let is_spent = number("x-ratelimit-remaining") == Some(0);
-    let reset = is_spent.then(|| number("x-ratelimit-reset")).flatten();
+    let is_spent = number(headers, "x-ratelimit-remaining") == Some(0);
+    let reset = is_spent.then(|| number(headers, "x-ratelimit-reset")).flatten();
     let until = reset.map(|at| seconds(at.saturating_sub(now.as_second()).saturating_add(1)));
     let is_limit = is_spent || status == StatusCode::TOO_MANY_REQUESTS || words().contains("rate limit");
-    named.or(until).or(is_limit.then_some(UNNAMED)).map(|wait| wait.clamp(Duration::from_secs(1), LONGEST))
+    named(headers).or(until).or(is_limit.then_some(UNNAMED)).map(within_bounds)
+}
+
+/// How long a server that is broken asks to be left alone; it does not know for longer than a minute.
+pub(super) fn told(headers: &HeaderMap) -> Option<Duration> {
+    named(headers).map(|wait| within_bounds(wait).min(UNNAMED))
+}
+
+fn named(headers: &HeaderMap) -> Option<Duration> {
+    number(headers, "retry-after").map(seconds)
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn within_bounds(wait: Duration) -> Duration {
+    wait.clamp(Duration::from_secs(1), LONGEST)
 }
 
 fn seconds(count: i64) -> Duration {

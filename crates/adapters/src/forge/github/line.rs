@@ -13,7 +13,7 @@ use sre_space_domain::secret::Secret;
 use tokio::sync::Mutex;
 
 use super::auth::{Credentials, app_token};
-use super::call::{Answer, Request, Trouble, client, exchange};
+use super::call::{Answer, Broken, Request, Trouble, client, exchange};
 use super::limits::Pace;
 use super::names::Place;
 use super::rights::NEEDED;
@@ -134,16 +134,33 @@ impl Line {
     async fn ask(&self, token: &Secret, request: Request) -> Result<Answer, Trouble> {
         let in_time = async {
             let asked = tokio::time::timeout(self.patience, exchange(&self.crab, token, &request));
-            asked.await.unwrap_or_else(|_| Err(format!("no answer within {} s", self.patience.as_secs())))
+            asked.await.unwrap_or_else(|_| Err(format!("no answer within {} s", self.patience.as_secs()).into()))
         };
-        let answer = self.upstream.call(in_time, |_| true).await.map_err(away)?;
+        let answer = self.upstream.call(in_time, |_| true).await.map_err(|error| self.away(&error))?;
         match answer.limit(Timestamp::now()) {
             None => Ok(answer),
             Some(wait) => {
                 let why = format!("it was asked too often and wants {} s of rest", wait.as_secs());
                 self.upstream.pause(wait, &why);
-                Err(Trouble::Away(format!("GitHub answers {}: {why}", answer.status.as_u16())))
+                Err(Trouble::Resting { why: format!("GitHub answers {}: {why}", answer.status.as_u16()), wait })
             }
+        }
+    }
+
+    /// A call that brought nothing; the last of some failures is the beginning of a rest.
+    fn away(&self, error: &CallError<Broken>) -> Trouble {
+        let rest = match error {
+            CallError::Open { wait, .. } => Some(*wait),
+            CallError::Failed(Broken { wait, .. }) => {
+                if let Some(wait) = wait {
+                    self.upstream.pause(*wait, &error.to_string());
+                }
+                self.upstream.rest()
+            }
+        };
+        match rest {
+            Some(wait) => Trouble::Resting { why: error.to_string(), wait },
+            None => Trouble::Away(error.to_string()),
         }
     }
 
@@ -187,8 +204,4 @@ impl Line {
             Credentials::Token(_) => Err(Trouble::Away("there is no App to ask as".to_owned())),
         }
     }
-}
-
-fn away(error: CallError<String>) -> Trouble {
-    Trouble::Away(error.to_string())
 }

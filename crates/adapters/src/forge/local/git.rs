@@ -24,7 +24,7 @@ impl From<Trouble> for ForgeError {
         match trouble {
             Trouble::Forge(error) => error,
             Trouble::Git(error) if error.code() == ErrorCode::NotFound => Self::Missing(error.message().to_owned()),
-            Trouble::Git(error) => Self::Unavailable(error.message().to_owned()),
+            Trouble::Git(error) => Self::unavailable(error.message()),
         }
     }
 }

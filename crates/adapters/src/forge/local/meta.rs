@@ -44,7 +44,7 @@ pub(super) fn one<T: DeserializeOwned>(git: &Git, kind: &str, number: u64) -> Re
 /// A record as a file.
 pub(super) fn page<T: Serialize>(kind: &str, number: u64, record: &T) -> Result<Page, Trouble> {
     let text = serde_json::to_string_pretty(record)
-        .map_err(|error| ForgeError::Unavailable(format!("{kind}/{number} cannot be written: {error}")))?;
+        .map_err(|error| ForgeError::unavailable(format!("{kind}/{number} cannot be written: {error}")))?;
     Ok((format!("{kind}/{number}.json"), text))
 }
 
@@ -66,7 +66,7 @@ where
         // Losers step back for as long as they have lost, or the same ones would meet again. This thread may block.
         std::thread::sleep(Duration::from_millis(lost.into()));
     }
-    Err(ForgeError::Unavailable("too many writers at once".to_owned()).into())
+    Err(ForgeError::unavailable("too many writers at once").into())
 }
 
 /// The next free number; pull requests and tickets share one row of numbers.

@@ -87,7 +87,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, ForgeError> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work).await.map_err(|lost| ForgeError::Unavailable(lost.to_string()))?
+    tokio::task::spawn_blocking(work).await.map_err(|lost| ForgeError::unavailable(lost.to_string()))?
 }
 
 #[async_trait]

@@ -59,7 +59,7 @@ pub(super) fn merge(git: &Git, covers: &Covers, number: u64, judged: &Sha) -> Re
             return Ok(Merged { revision: sha(merge.id()), at: made_at(&merge) });
         }
     }
-    Err(ForgeError::Unavailable("the deployed branch keeps moving".to_owned()).into())
+    Err(ForgeError::unavailable("the deployed branch keeps moving").into())
 }
 
 pub(super) fn describe(git: &Git, covers: &Covers, number: u64, body: &str) -> Result<(), Trouble> {
@@ -102,7 +102,7 @@ fn number_for(git: &Git, head: Oid) -> Result<u64, Trouble> {
             return Ok(number);
         }
     }
-    Err(ForgeError::Unavailable("numbers run out faster than they can be taken".to_owned()).into())
+    Err(ForgeError::unavailable("numbers run out faster than they can be taken").into())
 }
 
 fn unmoved(judged: &Sha, found: Option<Oid>) -> Result<(), Trouble> {

@@ -2,9 +2,10 @@
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository as Bare, Signature, Time};
-use sre_space_domain::ids::{Digest, IncidentId, Sha};
+use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::permit::{Merge, Permit, Propose};
-use sre_space_domain::proposal::{Decision, FileChange, KnobValue, Proposal, Remedy, Verdict, digest};
+use sre_space_domain::proposal::{Decision, FileChange, Verdict, digest};
+use sre_space_ports::contract::forge::proposal;
 use sre_space_ports::forge::{Changes, Checks, CommitRequest, ForgeError, Issues, PullRequestDraft, Repository};
 use tempfile::TempDir;
 
@@ -100,7 +101,7 @@ impl Judged {
         let incident = incident("A");
         let changes = vec![FileChange { path: path.to_owned(), contents: contents.map(str::to_owned) }];
         let digest = digest(&incident, base, &changes);
-        let proposal = proposal(base, digest.clone());
+        let proposal = proposal(base, &changes, digest.clone());
         let verdict = Verdict { decision: Decision::Allow, rules: vec![], reasons: vec![], digest };
         let at = Timestamp::from_second(1_800_000_000).expect("in range");
         let (branch, message) = (BRANCH.to_owned(), "Turn pool from 20 to 100".to_owned());
@@ -119,22 +120,6 @@ impl Judged {
 
 fn incident(name: &str) -> IncidentId {
     serde_json::from_value(format!("inc_{name}").into()).expect("an id")
-}
-
-fn proposal(base: &Sha, digest: Digest) -> Proposal {
-    Proposal {
-        remedy: Remedy::turn("app", "pool", KnobValue::Int(100)),
-        trust: 1.0,
-        base: base.clone(),
-        files: vec![],
-        changes: vec![],
-        reproduces: None,
-        diff: String::new(),
-        lines: 2,
-        digest,
-        title: String::new(),
-        rationale: String::new(),
-    }
 }
 
 fn turn(repo: &Repo) -> Judged {

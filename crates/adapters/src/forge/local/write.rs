@@ -28,7 +28,7 @@ pub(super) fn create_branch(git: &Git, branch: &str, base: &Sha) -> Result<(), T
     match git.tip(&reference)? {
         Some(tip) if tip == base.id() || is_ours_on(&git.repo.find_commit(tip)?, base.id()) => Ok(()),
         Some(tip) => Err(ForgeError::Conflict(format!("branch {branch} is already at {tip}")).into()),
-        None => Err(ForgeError::Unavailable(format!("branch {branch} is being written")).into()),
+        None => Err(ForgeError::unavailable(format!("branch {branch} is being written")).into()),
     }
 }
 

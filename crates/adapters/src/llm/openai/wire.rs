@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_openai::types::chat::{
     ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage, CompletionUsage, CreateChatCompletionRequest,
-    FinishReason, ResponseFormat, ResponseFormatJsonSchema,
+    FinishReason,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sre_space_ports::llm::{Answer, LlmError, Question, Usage};
 
 /// An answer's text longer than this is not handed on.
@@ -21,37 +21,54 @@ const MOST_NAME: usize = 100;
 pub(super) enum Dialect {
     /// `json_schema`, and `max_completion_tokens`.
     Schema,
-    /// `json_object` with the schema in the prompt, and `max_tokens`: what older servers know.
+    /// `json_object` with the schema beside it and in the prompt, and `max_tokens`: what llama.cpp's servers hold an answer to.
+    Bound,
+    /// The same with the schema in the prompt alone: what older servers know.
     Object,
 }
 
-/// One request.
-pub(super) fn request(question: &Question, model: &str, dialect: Dialect) -> CreateChatCompletionRequest {
+/// The best first.
+pub(super) const LADDER: [Dialect; 3] = [Dialect::Schema, Dialect::Bound, Dialect::Object];
+
+/// One request. Its `response_format` is written here: async-openai knows no schema beside `json_object`.
+#[derive(Serialize)]
+pub(super) struct Request {
+    #[serde(flatten)]
+    rest: CreateChatCompletionRequest,
+    response_format: Value,
+}
+
+/// A question in a dialect.
+pub(super) fn request(question: &Question, model: &str, dialect: Dialect) -> Request {
     let messages = |task: String| {
         let task = ChatCompletionRequestSystemMessage::from(task);
         vec![task.into(), ChatCompletionRequestUserMessage::from(question.evidence.as_str()).into()]
     };
     let plain = CreateChatCompletionRequest { model: model.to_owned(), ..Default::default() };
-    match dialect {
+    let rest = match dialect {
         Dialect::Schema => CreateChatCompletionRequest {
             messages: messages(question.task.clone()),
             max_completion_tokens: Some(question.most_tokens),
-            response_format: Some(ResponseFormat::JsonSchema { json_schema: schema(question) }),
             ..plain
         },
         #[expect(deprecated, reason = "the word that servers know which do not know its successor")]
-        Dialect::Object => CreateChatCompletionRequest {
+        Dialect::Bound | Dialect::Object => CreateChatCompletionRequest {
             messages: messages(format!("{}\nThe JSON Schema of your answer:\n{}\n", question.task, question.schema)),
             max_tokens: Some(question.most_tokens),
-            response_format: Some(ResponseFormat::JsonObject),
             ..plain
         },
-    }
+    };
+    Request { rest, response_format: form(&question.schema, dialect) }
 }
 
-fn schema(question: &Question) -> ResponseFormatJsonSchema {
-    let (name, schema) = ("answer".to_owned(), question.schema.clone());
-    ResponseFormatJsonSchema { description: None, name, schema, strict: Some(true) }
+fn form(schema: &Value, dialect: Dialect) -> Value {
+    match dialect {
+        Dialect::Schema => {
+            json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}})
+        }
+        Dialect::Bound => json!({"type": "json_object", "schema": schema}),
+        Dialect::Object => json!({"type": "json_object"}),
+    }
 }
 
 /// What is needed of an answer. Fields that are not named here are the server's own business.
@@ -161,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_know_the_form_is_told_from_one_that_is_down() {
-        let llama = br#"{"error":{"message":"[{'loc': ('body', 'response_format', 'type')}]"}}"#;
+        let llama = br#"{"error":{"message":"1 validation error: {'loc': ('body', 'response_format', 'type')}"}}"#;
         assert!(is_about_form(500, llama) && is_about_form(400, b"") && is_about_form(422, b""));
         assert!(!is_about_form(500, b"out of memory") && !is_about_form(429, llama) && !is_about_form(401, b""));
     }

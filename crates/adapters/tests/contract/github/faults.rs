@@ -7,9 +7,9 @@ use libtest_mimic::Trial;
 use sre_space_domain::breaker::Condition;
 use sre_space_domain::ids::{IncidentId, Sha};
 use sre_space_domain::permit::{Merge, Permit, Propose};
-use sre_space_domain::proposal::{Decision, FileChange, KnobValue, Proposal, Remedy, Verdict, digest};
+use sre_space_domain::proposal::{Decision, Verdict, digest};
 use sre_space_github::Kind;
-use sre_space_ports::contract::forge::{Bench, FILE, file};
+use sre_space_ports::contract::forge::{Bench, FILE, file, proposal};
 use sre_space_ports::forge::{Changes, Checks, CommitRequest, ForgeError, PullRequestDraft, Repository};
 use tokio::task::JoinSet;
 
@@ -98,13 +98,13 @@ async fn play(call: &'static str, way: Kind) -> Run {
     let bench = Arc::new(OnGithub::new().await);
     bench.github.break_next(call, way);
     let story = Story::new(bench.as_ref()).await;
-    let mut told = Err(ForgeError::Unavailable("nobody tried".to_owned()));
+    let mut told = Err(ForgeError::unavailable("nobody tried"));
     for _ in 0..PATIENCE {
         told = story.tell(bench.as_ref()).await;
         // Only waits that GitHub itself asked for are kept.
         match &told {
             Ok(()) | Err(ForgeError::HeadMoved { .. }) => break,
-            Err(ForgeError::Unavailable(_)) => rest(&bench).await,
+            Err(ForgeError::Unavailable { .. }) => rest(&bench).await,
             Err(ForgeError::Conflict(_) | ForgeError::Missing(_) | ForgeError::NotPermitted(_)) => {}
         }
     }
@@ -139,13 +139,13 @@ impl Story {
         let base = bench.forge.head().await.expect("a head");
         let changes = vec![file(FILE, "pool: 100\n")];
         let digest = digest(&incident, &base, &changes);
-        let proposal = proposal(&base, &changes, digest.clone());
+        let judged = proposal(&base, &changes, digest.clone());
         let verdict = Verdict { decision: Decision::Allow, rules: vec![], reasons: vec![], digest };
         let at = jiff::Timestamp::from_second(1_800_000_000).expect("in range");
         let (branch, message) = ("sre-space/inc_A-1".to_owned(), "Turn pool from 20 to 100".to_owned());
         Self {
-            propose: Permit::<Propose>::from_verdict(&verdict, &proposal).expect("allowed"),
-            merge: Permit::<Merge>::from_verdict(&verdict, &proposal).expect("allowed"),
+            propose: Permit::<Propose>::from_verdict(&verdict, &judged).expect("allowed"),
+            merge: Permit::<Merge>::from_verdict(&verdict, &judged).expect("allowed"),
             judged: OnceLock::new(),
             request: CommitRequest { incident, branch, base, message, changes, at },
         }
@@ -167,21 +167,5 @@ impl Story {
         bench.report(&head, Checks::Passed("green".to_owned()));
         forge.describe(&self.propose, pull.number, "second").await?;
         forge.merge(&self.merge, pull.number, &head).await.map(drop)
-    }
-}
-
-fn proposal(base: &Sha, changes: &[FileChange], digest: sre_space_domain::ids::Digest) -> Proposal {
-    Proposal {
-        remedy: Remedy::turn("app", "pool", KnobValue::Int(100)),
-        trust: 1.0,
-        base: base.clone(),
-        files: changes.iter().map(|change| change.path.clone()).collect(),
-        changes: changes.to_vec(),
-        reproduces: None,
-        diff: String::new(),
-        lines: 2,
-        digest,
-        title: String::new(),
-        rationale: String::new(),
     }
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use sre_space_adapters::upstream::Upstream;
 use sre_space_domain::breaker::Condition;
 use sre_space_domain::ids::IncidentId;
-use sre_space_github::KEY_PKCS8;
+use sre_space_github::{KEY_PKCS8, Kind};
 use sre_space_ports::contract::forge::Bench as _;
 use sre_space_ports::forge::{Checks, ForgeError, Issues, Repository as _};
 
@@ -17,6 +17,7 @@ use crate::run;
 pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("forge/github/one_request_a_window_while_limited", || run(one_request_a_window())),
+        Trial::test("forge/github/a_busy_server_says_when_it_may_be_asked_again", || run(a_busy_server())),
         Trial::test("forge/github/an_ended_token_is_renewed", || run(an_ended_token_is_renewed())),
         Trial::test("forge/github/a_silent_server_opens_the_breaker", || run(a_silent_server())),
         Trial::test("forge/github/a_strangers_issue_is_not_our_ticket", || run(a_strangers_issue())),
@@ -36,8 +37,8 @@ async fn one_request_a_window() {
     let before = bench.github.log().len();
     for window in 1..=2 {
         for _ in 0..20 {
-            let refused = bench.forge.head().await;
-            assert!(matches!(refused, Err(ForgeError::Unavailable(_))), "{refused:?}");
+            let refused = bench.forge.head().await.expect_err("limited");
+            assert!(refused.wait().is_some_and(|wait| wait <= Duration::from_secs(1)), "{refused:?}");
         }
         assert_eq!(bench.github.log().len() - before, window);
         until(&bench.upstream, Condition::HalfOpen).await;
@@ -46,12 +47,25 @@ async fn one_request_a_window() {
     bench.forge.head().await.expect("it may be asked again");
 }
 
+async fn a_busy_server() {
+    let bench = OnGithub::new().await;
+    bench.github.break_next("GET /git/ref/{ref}", Kind::Busy);
+    let (before, mut waits) = (bench.github.log().len(), Vec::new());
+    for _ in 0..3 {
+        let busy = bench.forge.head().await.expect_err("busy");
+        waits.push(busy.wait().expect("it said when"));
+    }
+    let told = Duration::from_secs(5)..=Duration::from_secs(7);
+    assert!(waits.iter().all(|wait| told.contains(wait)), "{waits:?}");
+    assert_eq!((bench.github.log().len() - before, bench.github.unmet()), (1, 0), "one request, and it is left alone");
+}
+
 async fn an_ended_token_is_renewed() {
     let bench = OnGithub::new().await;
     let head = bench.forge.head().await.expect("a head");
     bench.github.end_tokens();
     let refused = bench.forge.head().await;
-    assert!(matches!(refused, Err(ForgeError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(ForgeError::Unavailable { wait: None, .. })), "{refused:?}");
     assert_eq!(bench.forge.head().await.expect("with a new token"), head);
 }
 
@@ -60,9 +74,13 @@ async fn a_silent_server() {
     let upstream = Upstream::new("github");
     let forge = connect(&bench.github, app(KEY_PKCS8), Arc::clone(&upstream)).await.expect("connected");
     bench.github.stop();
-    for _ in 0..5 {
-        assert!(matches!(forge.head().await, Err(ForgeError::Unavailable(_))));
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let refused = forge.head().await.expect_err("it is silent");
+        assert!(refused.is_transient(), "{refused:?}");
+        waits.push(refused.wait().is_some_and(|wait| wait > Duration::from_secs(20)));
     }
+    assert_eq!(waits, [false, false, false, false, true, true], "the fifth failure is the beginning of a rest");
     assert_eq!(upstream.status().state, Condition::Open);
 }
 

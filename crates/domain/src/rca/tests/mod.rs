@@ -60,7 +60,11 @@ fn pool(remedy: Option<Remedy>) -> Option<i64> {
 fn commit(remedy: Option<Remedy>) -> Option<String> {
     match remedy? {
         Remedy::Revert { commit, .. } => Some(commit.0),
-        Remedy::TurnKnob { .. } | Remedy::Scale { .. } | Remedy::Restart { .. } | Remedy::ApplyPatch { .. } => None,
+        Remedy::TurnKnob { .. }
+        | Remedy::Scale { .. }
+        | Remedy::Restart { .. }
+        | Remedy::ApplyPatch { .. }
+        | Remedy::SourcePatch { .. } => None,
     }
 }
 

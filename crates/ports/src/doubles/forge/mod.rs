@@ -106,7 +106,7 @@ impl RecordingForge {
         state.lose_answer = match state.lose_answer {
             Some(0) => {
                 state.lose_answer = None;
-                return Err(ForgeError::Unavailable("the answer was lost".to_owned()));
+                return Err(ForgeError::unavailable("the answer was lost"));
             }
             Some(calls) => Some(calls - 1),
             None => None,
