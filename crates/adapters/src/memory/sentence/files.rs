@@ -113,7 +113,7 @@ impl Shape {
             let (least, most) = within.into_inner();
             return Err(refused(&format!("config.json: {name} is {size}, and {least} to {most} is taken")));
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(refused("config.json: hidden_size cannot be shared by its attention heads"));
         }
         Ok(())
