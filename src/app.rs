@@ -102,6 +102,7 @@ impl App {
                 confidence_threshold: settings.confidence_threshold,
                 max_attempts: settings.max_attempts,
                 asks_model: parts.adviser.is_some(),
+                asks_for_patches: settings.model.as_ref().is_some_and(|model| model.patches),
                 ..Rules::default()
             },
             patience: Patience::default(),

@@ -55,7 +55,7 @@ pub(super) async fn paid<T>(
     let late = |_| Err(format!("the model did not answer within {} s", PATIENCE.as_secs()));
     let asked = timeout(PATIENCE, asking).await.unwrap_or_else(late);
     if let Err(why) = &asked {
-        info!(incident = %incident.id, why, "rules go on without the model");
+        info!(incident = %incident.id, why, "it goes on without the model");
     }
     let cost = adviser.ledger.cost(&incident.id).await.unwrap_or_else(|error| {
         warn!(incident = %incident.id, %error, "what the model cost cannot be read");

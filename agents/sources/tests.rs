@@ -46,6 +46,10 @@ async fn what_guards_the_repository_or_cannot_be_read_as_it_is_is_not_shown() {
         ("rules/a", large.as_str()),
         ("rules/b", "hidden\u{200b}\n"),
         ("rules/CODEOWNERS", "* @ada\n"),
+        ("rules/.env.local", "TOKEN=1\n"),
+        ("rules/tls.KEY", "1\n"),
+        ("rules/secrets.rhai", "1\n"),
+        ("rules/pem", "-----BEGIN PRIVATE KEY-----\n"),
         ("rules/z", "1\n"),
     ];
     assert_eq!(names(&RecordingForge::with_files(&files), "[\"rules/**\"]").await, ["rules/z"]);

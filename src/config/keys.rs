@@ -78,11 +78,12 @@ keys! {
     "SRE_SPACE_LLM_USD_PER_MTOK_IN", "US dollars, 0 or more", "0", "price of a million tokens sent";
     "SRE_SPACE_LLM_USD_PER_MTOK_OUT", "US dollars, 0 or more", "0", "price of a million tokens answered";
     "SRE_SPACE_LLM_ANSWER_TOKENS", "a whole number from 64 to 32768", "2048", "most tokens of an answer, reasoning included";
+    "SRE_SPACE_SOURCE_PATCHES", "on or off", "off", "whether the model may be sent files that a service declares as sources, and write a patch that a person merges";
     "QDRANT_URL", "http://… or https://…, the gRPC port", "", "the Qdrant server of the incident memory (unset: embedded, beside the journal)";
     "QDRANT_API_KEY", "a secret", "", "and its key";
     "SRE_SPACE_MEMORY_KEY", "a secret of 64 hexadecimal digits", "", "what lessons are sealed with (unset: memory.key in the data folder, made at the first start)";
     "OPENAI_EMBEDDING_MODEL", "a model's name", "", "embeddings of an OpenAI-compatible server in place of the built-in ones";
-    "SRE_SPACE_EMBEDDING_FILES", "a folder", "", "a local sentence model (not in this build)";
+    "SRE_SPACE_EMBEDDING_FILES", "a folder with model.safetensors, tokenizer.json and config.json", "", "vectors of a sentence model in this process; needs a build with --features local-embedder";
     "SRE_SPACE_PUBLIC_URL", "http://… or https://…", "", "the monitor as people reach it, for links in notices (unset: the address it listens on)";
     "SLACK_BOT_TOKEN", "a secret", "", "Slack: one message an incident, edited as it moves; wants SLACK_CHANNEL";
     "SLACK_CHANNEL", "a channel's id", "", "the channel the bot writes to";

@@ -1,9 +1,15 @@
 //! The incident memory: where lessons are kept, and what makes vectors of them.
 
+use std::path::PathBuf;
+
 use sre_space_domain::seal::SealKey;
 use sre_space_domain::secret::Secret;
 
 use super::{Reader, accepts, default};
+
+const FILES: &str = "SRE_SPACE_EMBEDDING_FILES";
+const WITHOUT: &str = "it takes a build with `--features local-embedder`, which this is not; leave it out for the built-in \
+                       embedder, or set OPENAI_BASE_URL and OPENAI_EMBEDDING_MODEL to a server that has a model";
 
 /// The incident memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +36,8 @@ pub struct Qdrant {
 pub enum Embeddings {
     /// The built-in embedder.
     Lexical,
+    /// A sentence model in this process, of the files in a folder.
+    Files(PathBuf),
     /// An OpenAI-compatible endpoint.
     Remote {
         /// Base URL, without `/embeddings`.
@@ -50,16 +58,21 @@ impl Reader<'_> {
         if key.as_deref().is_some_and(|key| SealKey::try_from(key).is_err()) {
             self.mistake("SRE_SPACE_MEMORY_KEY", "***", accepts("SRE_SPACE_MEMORY_KEY"));
         }
-        if let Some(folder) = self.optional("SRE_SPACE_EMBEDDING_FILES") {
-            let wanted = "nothing: this build has no local sentence model; leave it out for the built-in embedder, or \
-                          set OPENAI_BASE_URL and OPENAI_EMBEDDING_MODEL to a server that has one";
-            self.mistake("SRE_SPACE_EMBEDDING_FILES", &folder, wanted);
-        }
         Memory { qdrant, embeddings: self.embeddings(), key: key.map(Secret::new) }
     }
 
     fn embeddings(&mut self) -> Embeddings {
-        let Some(model) = self.optional("OPENAI_EMBEDDING_MODEL") else { return Embeddings::Lexical };
+        let remote = self.optional("OPENAI_EMBEDDING_MODEL").map(|model| self.remote(model));
+        let Some(folder) = self.optional(FILES) else { return remote.unwrap_or(Embeddings::Lexical) };
+        if !cfg!(feature = "local-embedder") {
+            self.mistake(FILES, &folder, WITHOUT);
+        } else if remote.is_some() {
+            self.mistake(FILES, &folder, "set this or OPENAI_EMBEDDING_MODEL, not both: vectors are of one kind");
+        }
+        Embeddings::Files(folder.into())
+    }
+
+    fn remote(&mut self, model: String) -> Embeddings {
         let api_key = self.secret("OPENAI_API_KEY").map(Secret::new);
         let base_url = self.base_url(api_key.is_some());
         let openai = default("OPENAI_BASE_URL");
@@ -137,5 +150,17 @@ mod tests {
             assert!(told.contains(key), "{key}: {told}");
         }
         assert!(!told.contains("s3cret"), "{told}");
+    }
+
+    #[test]
+    fn a_model_in_this_process_takes_a_build_that_has_one() {
+        let found = memory(&[("SRE_SPACE_EMBEDDING_FILES", "models")]);
+        if cfg!(feature = "local-embedder") {
+            let expected = Memory { qdrant: None, embeddings: Embeddings::Files("models".into()), key: None };
+            assert_eq!(found, Ok(expected));
+        } else {
+            let told = found.expect_err("refused");
+            assert!(told.contains("--features local-embedder"), "{told}");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Model {
     pub prices: Prices,
     /// Most tokens of an answer.
     pub answer_tokens: u32,
+    /// Whether it may be sent files of the owners' sources, for a patch that a person merges.
+    pub patches: bool,
 }
 
 impl Model {
@@ -59,6 +61,7 @@ impl Reader<'_> {
             limits: self.limits(prices),
             prices,
             answer_tokens: self.number("SRE_SPACE_LLM_ANSWER_TOKENS", |n: &u32| (64..=32_768).contains(n)),
+            patches: self.one_of("SRE_SPACE_SOURCE_PATCHES", &["on", "off"]) == "on",
         })
     }
 

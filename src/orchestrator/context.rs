@@ -36,8 +36,10 @@ pub struct Patience {
     pub probe: Duration,
     /// For the journal or the memory to come back.
     pub outage: Duration,
-    /// For a forge that says when it may be asked again.
+    /// For a forge that says when it may be asked again, by one effect.
     pub rest: Duration,
+    /// The same, where a person is told: longer than any rest that is believed.
+    pub notice: Duration,
 }
 
 impl Default for Patience {
@@ -51,6 +53,7 @@ impl Default for Patience {
             probe: Duration::from_millis(500),
             outage: Duration::from_secs(300),
             rest: Duration::from_secs(600),
+            notice: Duration::from_secs(7_200),
         }
     }
 }

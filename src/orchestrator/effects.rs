@@ -15,85 +15,88 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::context::looks;
-use super::retry::Fallible;
+use super::retry::{Fallible, Turn};
 use super::{Context, author, orient, trust, verify};
 
 /// Performs an effect. Whatever goes wrong for good becomes [`Event::Failed`] and calls a person.
 pub async fn perform(context: &Context, incident: &Incident, effect: &Effect) -> Event {
-    if effect.writes_repository() && !context.autonomy.may_write() {
+    let turn = &Turn::of(context, effect);
+    if !turn.is_allowed() {
         return Event::Forbidden;
     }
     let answer = match effect {
-        Effect::AwaitConfirmation => Ok(verify::await_confirmation(context, incident).await),
-        Effect::OpenTicket => open_ticket(context, incident).await,
-        Effect::Recall => orient::recall(context, incident).await,
-        Effect::Diagnose => Ok(orient::diagnose(context, incident).await),
-        Effect::Counsel => Ok(orient::counsel(context, incident).await),
-        Effect::WritePatch => Ok(author::write_patch(context, incident).await),
-        Effect::Render => render(context, incident).await,
-        Effect::Rule => rule(context, incident).await,
-        Effect::CreateBranch => create_branch(context, incident).await,
-        Effect::Commit => commit(context, incident).await,
-        Effect::OpenPullRequest => open_pull_request(context, incident).await,
-        Effect::AwaitChecks => await_checks(context, incident).await,
-        Effect::Merge => merge(context, incident).await,
-        Effect::AwaitDeploy => verify::await_deploy(context, incident).await,
-        Effect::Verify => verify::recheck(context, incident).await,
-        Effect::Revert => revert(context, incident).await,
-        Effect::Hold => verify::hold(context, incident).await,
-        Effect::Remember => remember(context, incident).await,
-        Effect::CloseTicket => close_ticket(context, incident).await,
-        Effect::Page => page(context, incident).await,
-        Effect::AwaitCalm => Ok(verify::await_calm(context, incident).await),
+        Effect::AwaitConfirmation => Ok(verify::await_confirmation(turn, incident).await),
+        Effect::OpenTicket => open_ticket(turn, incident).await,
+        Effect::Recall => orient::recall(turn, incident).await,
+        Effect::Diagnose => Ok(orient::diagnose(turn, incident).await),
+        Effect::Counsel => Ok(orient::counsel(turn, incident).await),
+        Effect::WritePatch => Ok(author::write_patch(turn, incident).await),
+        Effect::Render => render(turn, incident).await,
+        Effect::Rule => rule(turn, incident).await,
+        Effect::CreateBranch => create_branch(turn, incident).await,
+        Effect::Commit => commit(turn, incident).await,
+        Effect::OpenPullRequest => open_pull_request(turn, incident).await,
+        Effect::AwaitChecks => await_checks(turn, incident).await,
+        Effect::Merge => merge(turn, incident).await,
+        Effect::AwaitDeploy => verify::await_deploy(turn, incident).await,
+        Effect::Verify => verify::recheck(turn, incident).await,
+        Effect::Revert => revert(turn, incident).await,
+        Effect::Hold => verify::hold(turn, incident).await,
+        Effect::Remember => remember(turn, incident).await,
+        Effect::CloseTicket => close_ticket(turn, incident).await,
+        Effect::Page => page(turn, incident).await,
+        Effect::AwaitCalm => Ok(verify::await_calm(turn, incident).await),
     };
     answer.unwrap_or_else(|why| {
+        if !turn.is_allowed() {
+            return Event::Forbidden;
+        }
         error!(incident = %incident.id, effect = effect.name(), why, "an effect failed for good");
         Event::Failed(format!("{}: {why}", effect.name()))
     })
 }
 
-async fn open_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let issues = context.parts.issues.as_ref();
-    context.patience.retried(|| human::open_ticket(issues, incident)).await.map(Event::TicketOpened)
+async fn open_ticket(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    let issues = turn.parts.issues.as_ref();
+    turn.retried(|| human::open_ticket(issues, incident)).await.map(Event::TicketOpened)
 }
 
-async fn close_ticket(context: &Context, incident: &Incident) -> Fallible<Event> {
-    prove(context, incident).await?;
-    let issues = context.parts.issues.as_ref();
-    let entries = story(context, incident).await?;
+async fn close_ticket(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    prove(turn, incident).await?;
+    let issues = turn.parts.issues.as_ref();
+    let entries = story(turn, incident).await?;
     let story = sre_space_domain::postmortem::write(incident, &entries);
-    context.patience.retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
+    turn.retried(|| human::close_ticket(issues, incident, &story)).await.map(|()| Event::TicketClosed)
 }
 
 /// The journal's rows of an incident.
-async fn story(context: &Context, incident: &Incident) -> Fallible<Vec<Entry>> {
-    context.patience.outlasted(|| context.parts.store.journal(0, 1_000, Some(&incident.id))).await
+async fn story(turn: &Turn<'_>, incident: &Incident) -> Fallible<Vec<Entry>> {
+    turn.patience.outlasted(|| turn.parts.store.journal(0, 1_000, Some(&incident.id))).await
 }
 
-async fn page(context: &Context, incident: &Incident) -> Fallible<Event> {
-    prove(context, incident).await?;
-    let issues = context.parts.issues.as_ref();
-    context.patience.retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
+async fn page(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    prove(turn, incident).await?;
+    let issues = turn.parts.issues.as_ref();
+    turn.retried(|| human::page(issues, incident)).await.map(|_| Event::Paged)
 }
 
 /// The owners' rules at the head of the deployed branch.
-pub(super) async fn allowed(context: &Context) -> Fallible<(Sha, Catalogue)> {
-    let repository = context.parts.repository.as_ref();
-    let head = context.patience.retried(|| repository.head()).await?;
-    let text = context.patience.retried(|| repository.file(&head, ".sre-space.yaml")).await?;
+pub(super) async fn allowed(turn: &Turn<'_>) -> Fallible<(Sha, Catalogue)> {
+    let repository = turn.parts.repository.as_ref();
+    let head = turn.retried(|| repository.head()).await?;
+    let text = turn.retried(|| repository.file(&head, ".sre-space.yaml")).await?;
     let catalogue = catalogue::parse(&text).map_err(|error| error.to_string())?;
     Ok((head, catalogue))
 }
 
-async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn render(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let remedy = incident.remedy.as_ref().ok_or("no remedy to render")?;
     let diagnosis = incident.diagnosis.as_ref().ok_or("no diagnosis to render for")?;
-    let (_, catalogue) = allowed(context).await?;
-    let store = context.parts.store.as_ref();
-    let trust = context.patience.outlasted(|| trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
-    let repository = context.parts.repository.as_ref();
-    let (base, mut inputs) =
-        context.patience.retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
+    let (_, catalogue) = allowed(turn).await?;
+    let store = turn.parts.store.as_ref();
+    let trust = turn.patience.outlasted(|| trust::earned(store, &catalogue, remedy, diagnosis.kind)).await?;
+    let repository = turn.parts.repository.as_ref();
+    let (base, mut inputs) = turn.retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
     inputs.written = incident.source_patch().cloned();
     let order = fixer::Order {
         incident: incident.id.clone(),
@@ -105,24 +108,27 @@ async fn render(context: &Context, incident: &Incident) -> Fallible<Event> {
         trust,
         measured: diagnosis.measured.clone(),
     };
-    let proposal = fixer::render(&order, &catalogue, &base, &inputs).map_err(|error| error.to_string())?;
+    let mut proposal = fixer::render(&order, &catalogue, &base, &inputs).map_err(|error| error.to_string())?;
+    if turn.patience.outlasted(|| trust::revives_a_models_text(store, &proposal)).await? {
+        proposal.trust = 0.0;
+    }
     Ok(Event::Rendered(Box::new(proposal)))
 }
 
-async fn rule(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn rule(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let proposal = incident.proposal.as_ref().ok_or("no proposal to judge")?;
-    let (_, catalogue) = allowed(context).await?;
-    let load = verify::load(context, incident, &catalogue).await?;
+    let (_, catalogue) = allowed(turn).await?;
+    let load = verify::load(turn, incident, &catalogue).await?;
     let case = guardrail::Case {
         incident,
         catalogue: &catalogue,
-        threshold: context.rules.confidence_threshold,
+        threshold: turn.rules.confidence_threshold,
         incidents_last_hour: load.incidents_last_hour,
         cooling: load.cooling,
         active_on_service: load.active_on_service,
     };
     let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
-    Ok(Event::Ruled(guardrail::rule(context.parts.policy.as_ref(), &question, &proposal.digest)))
+    Ok(Event::Ruled(guardrail::rule(turn.parts.policy.as_ref(), &question, &proposal.digest)))
 }
 
 /// The proposal in hand with the verdict on it; neither is believed without the other.
@@ -154,14 +160,14 @@ fn proof(incident: &Incident) -> Fallible<Proof> {
 }
 
 /// Writes into the pull request what was seen after its merge; the journal had it first.
-async fn prove(context: &Context, incident: &Incident) -> Fallible<()> {
+async fn prove(turn: &Turn<'_>, incident: &Incident) -> Fallible<()> {
     let Some(number) = incident.change.as_ref().and_then(|change| change.pr).filter(|_| incident.recovery.is_some())
     else {
         return Ok(());
     };
     let ((_, permit), proof) = (leave_to_propose(incident)?, proof(incident)?);
-    let changes = context.parts.changes.as_ref();
-    context.patience.retried(|| fixer::describe(changes, &permit, number, &proof)).await
+    let changes = turn.parts.changes.as_ref();
+    turn.retried(|| fixer::describe(changes, &permit, number, &proof)).await
 }
 
 /// On whose behalf Fixer writes, and where.
@@ -169,77 +175,75 @@ fn errand<'a>(incident: &'a Incident, branch: &'a str) -> fixer::Errand<'a> {
     fixer::Errand { incident: &incident.id, branch, at: incident.opened_at }
 }
 
-async fn create_branch(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn create_branch(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
-    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
-    context
-        .patience
-        .retried(|| async { fixer::create_branch(changes, &permit, &errand(incident, &branch), proposal).await })
+    let (changes, branch) = (turn.parts.changes.as_ref(), incident.branch());
+    turn.retried(|| async { fixer::create_branch(changes, &permit, &errand(incident, &branch), proposal).await })
         .await?;
     Ok(Event::Branched)
 }
 
-async fn commit(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn commit(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
-    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
+    let (changes, branch) = (turn.parts.changes.as_ref(), incident.branch());
     let commit = || async { fixer::commit(changes, &permit, &errand(incident, &branch), proposal).await };
-    context.patience.retried(commit).await.map(Event::Committed)
+    turn.retried(commit).await.map(Event::Committed)
 }
 
-async fn open_pull_request(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn open_pull_request(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let (proposal, permit) = leave_to_propose(incident)?;
-    let (changes, branch) = (context.parts.changes.as_ref(), incident.branch());
+    let (changes, branch) = (turn.parts.changes.as_ref(), incident.branch());
     let proof = proof(incident)?;
     let paper = (proposal.title.as_str(), &proof);
     let open = || async { fixer::open_pull_request(changes, &permit, &errand(incident, &branch), paper).await };
-    let opened = context.patience.retried(open).await?;
+    let opened = turn.retried(open).await?;
     Ok(Event::Proposed { pr: opened.number, url: opened.url })
 }
 
-async fn await_checks(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn await_checks(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let head = change(incident)?.commit.as_ref().ok_or("there is no commit to check")?;
-    let deadline = Instant::now() + context.patience.checks;
-    let mut look = looks(context.patience.look);
+    let deadline = Instant::now() + turn.patience.checks;
+    let mut look = looks(turn.patience.look);
     loop {
-        context.look(&mut look).await;
-        match context.patience.retried(|| context.parts.repository.checks(head)).await? {
+        turn.look(&mut look).await;
+        match turn.retried(|| turn.parts.repository.checks(head)).await? {
             Checks::Passed(what) => return Ok(Event::ChecksPassed(what)),
             Checks::Failed(what) => return Ok(Event::ChecksFailed(what)),
             Checks::Pending if Instant::now() < deadline => {}
             Checks::Pending => {
-                let waited = context.patience.checks.as_secs();
+                let waited = turn.patience.checks.as_secs();
                 return Ok(Event::ChecksFailed(format!("no result within {waited} s")));
             }
         }
     }
 }
 
-async fn merge(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn merge(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let permit = leave_to_merge(incident)?;
     let change = change(incident)?;
     let number = change.pr.ok_or("there is no pull request")?;
     let head = change.commit.as_ref().ok_or("there is no commit to merge")?;
-    let changes = context.parts.changes.as_ref();
-    let merged = context.patience.retried(|| changes.merge(&permit, number, head)).await?;
+    let changes = turn.parts.changes.as_ref();
+    let merged = turn.retried(|| changes.merge(&permit, number, head)).await?;
     Ok(Event::Merged { revision: merged.revision, at: merged.at })
 }
 
-async fn revert(context: &Context, incident: &Incident) -> Fallible<Event> {
+async fn revert(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let permit = leave_to_merge(incident)?;
     let merged = change(incident)?.revision.clone().ok_or("nothing was merged")?;
     let branch = incident.revert_branch();
     let title = incident.proposal.as_ref().map_or("", |proposal| proposal.title.as_str());
-    let patience = fixer::Patience { every: context.patience.look, at_most: context.patience.checks };
-    prove(context, incident).await?;
+    let patience = fixer::Patience { every: turn.patience.look, at_most: turn.patience.checks };
+    prove(turn, incident).await?;
     let proof = proof(incident)?;
     let undo = fixer::Undo { errand: errand(incident, &branch), revision: &merged, title, proof: &proof, patience };
-    let (changes, repository) = (context.parts.changes.as_ref(), context.parts.repository.as_ref());
-    context.patience.retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
+    let (changes, repository) = (turn.parts.changes.as_ref(), turn.parts.repository.as_ref());
+    turn.retried(|| fixer::revert(changes, repository, &undo, &permit)).await.map(Event::Reverted)
 }
 
-async fn remember(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let entries = story(context, incident).await?;
-    let (memory, key, now_ms) = (context.parts.memory.as_ref(), &context.parts.seal, context.now_ms());
-    context.patience.outlasted(|| curator::remember(memory, key, (incident, &entries), now_ms)).await?;
+async fn remember(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    let entries = story(turn, incident).await?;
+    let (memory, key, now_ms) = (turn.parts.memory.as_ref(), &turn.parts.seal, turn.now_ms());
+    turn.patience.outlasted(|| curator::remember(memory, key, (incident, &entries), now_ms)).await?;
     Ok(Event::Remembered)
 }

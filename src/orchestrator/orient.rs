@@ -12,9 +12,9 @@ use ulid::Ulid;
 
 use super::context::{Listening, looks};
 use super::effects::allowed;
-use super::retry::Fallible;
+use super::retry::{Fallible, Turn};
+use super::trust;
 use super::verify::Calm;
-use super::{Context, trust};
 
 /// Earlier incidents that are shown with their scores.
 const NEAREST: usize = 3;
@@ -33,15 +33,15 @@ struct Reading {
 }
 
 /// The evidence comes last: a forge that is waited for does not make it old.
-async fn read(context: &Context, incident: &Incident) -> Reading {
-    let (patience, repository) = (&context.patience, context.parts.repository.as_ref());
-    let changes = patience.retried(|| repository.log(200)).await.unwrap_or_default();
-    let catalogue = allowed(context).await.ok().map(|(_, catalogue)| catalogue);
+async fn read(turn: &Turn<'_>, incident: &Incident) -> Reading {
+    let repository = turn.parts.repository.as_ref();
+    let changes = turn.retried(|| repository.log(200)).await.unwrap_or_default();
+    let catalogue = allowed(turn).await.ok().map(|(_, catalogue)| catalogue);
     let current = match &catalogue {
-        Some(catalogue) => patience.retried(|| present::values(repository, catalogue)).await.unwrap_or_default(),
+        Some(catalogue) => turn.retried(|| present::values(repository, catalogue)).await.unwrap_or_default(),
         None => Default::default(),
     };
-    let evidence = context.scout().evidence(&incident.signal, context.now_ms());
+    let evidence = turn.scout().evidence(&incident.signal, turn.now_ms());
     Reading { evidence: Evidence { changes, ..evidence }, catalogue, current }
 }
 
@@ -56,59 +56,59 @@ enum Look<Answer> {
 }
 
 async fn look<Answer>(
-    context: &Context,
+    turn: &Turn<'_>,
     incident: &Incident,
     answer: impl Fn(&Reading) -> Result<Answer, Gap>,
 ) -> Look<Answer> {
-    let mut waiting = Listening::lasting(context.patience.evidence);
-    let mut look = looks(context.patience.look * 2);
+    let mut waiting = Listening::lasting(turn.patience.evidence);
+    let mut look = looks(turn.patience.look * 2);
     let (mut calm, began) = (Calm::begins(), Instant::now());
     loop {
         look.tick().await;
-        if context.is_deaf() {
+        if turn.is_deaf() {
             // What is not heard is neither evidence nor calm, and what is missing now may come for a while.
-            (waiting, calm) = (Listening::lasting(context.patience.evidence), Calm::begins());
+            (waiting, calm) = (Listening::lasting(turn.patience.evidence), Calm::begins());
             continue;
         }
         let looked = Instant::now();
-        let reading = read(context, incident).await;
+        let reading = read(turn, incident).await;
         if looked.elapsed() > HELD_UP {
             calm = Calm::begins();
             // A forge that is slow every time does not put the end off for ever.
-            if began.elapsed() <= context.patience.rest {
-                waiting = Listening::lasting(context.patience.evidence);
+            if began.elapsed() <= turn.patience.rest {
+                waiting = Listening::lasting(turn.patience.evidence);
             }
         }
         match answer(&reading) {
             Ok(answer) => return Look::Enough(answer, Box::new(reading)),
-            Err(_) if calm.passed(context, incident) => return Look::Passed,
-            Err(gap) if gap.is_early() && !waiting.is_over(context) => {}
+            Err(_) if calm.passed(turn, incident) => return Look::Passed,
+            Err(gap) if gap.is_early() && !waiting.is_over(turn) => {}
             Err(gap) => return Look::Lacking(gap),
         }
     }
 }
 
 /// Asks CAG.
-pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<Event> {
+pub(super) async fn recall(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let asked = |seen: &Reading| cag::read(&seen.evidence, seen.catalogue.as_ref());
-    let (question, reading) = match look(context, incident, asked).await {
+    let (question, reading) = match look(turn, incident, asked).await {
         Look::Enough(question, reading) => (question, reading),
         Look::Lacking(_) => return Ok(Event::Recalled { found: None, similar: Vec::new(), doubt: None }),
         Look::Passed => return Ok(Event::Faded),
     };
     let Reading { catalogue, current, .. } = *reading;
-    let (signature, parts) = (question.signature(), &context.parts);
+    let (signature, parts) = (question.signature(), &turn.parts);
     let fingerprint = signature.fingerprint();
-    let lessons = context.patience.outlasted(|| parts.recollection.lookup(&fingerprint)).await?;
+    let lessons = turn.patience.outlasted(|| parts.recollection.lookup(&fingerprint)).await?;
     let near =
-        context.patience.outlasted(|| curator::recall_similar(parts.recollection.as_ref(), &signature, NEAR)).await?;
+        turn.patience.outlasted(|| curator::recall_similar(parts.recollection.as_ref(), &signature, NEAR)).await?;
     let known = cag::Remembered { lessons: &lessons, near: &near, key: &parts.seal };
     let bound = |rules: Catalogue| Some((question.bind(&rules, &current, &incident.tried())?, rules));
     let answer = match catalogue.and_then(bound) {
         Some((bound, rules)) => {
-            let (what, threshold) = ((&bound.remedy, bound.kind), context.rules.confidence_threshold);
+            let (what, threshold) = ((&bound.remedy, bound.kind), turn.rules.confidence_threshold);
             let standing = || trust::standing(parts.store.as_ref(), &rules, what, threshold);
-            let standing = context.patience.outlasted(standing).await?;
+            let standing = turn.patience.outlasted(standing).await?;
             question.recall(bound, &known, standing)
         }
         None => Err(None),
@@ -121,10 +121,10 @@ pub(super) async fn recall(context: &Context, incident: &Incident) -> Fallible<E
 }
 
 /// Asks Brain.
-pub(super) async fn diagnose(context: &Context, incident: &Incident) -> Event {
+pub(super) async fn diagnose(turn: &Turn<'_>, incident: &Incident) -> Event {
     let tried = incident.tried();
     let asked = |seen: &Reading| brain::diagnose(&seen.evidence, seen.catalogue.as_ref(), &seen.current, &tried);
-    match look(context, incident, asked).await {
+    match look(turn, incident, asked).await {
         Look::Enough(finding, _) => Event::Diagnosed(Box::new(finding)),
         Look::Lacking(gap) => Event::GaveUp(gap.to_string()),
         Look::Passed => Event::Faded,
@@ -132,15 +132,15 @@ pub(super) async fn diagnose(context: &Context, incident: &Incident) -> Event {
 }
 
 /// Asks a model what it makes of the diagnosis.
-pub(super) async fn counsel(context: &Context, incident: &Incident) -> Event {
-    let (counsel, cost) = match &context.parts.adviser {
-        Some(adviser) => brain::counsel(adviser, incident, today(context), &|| Ulid::generate().to_string()).await,
+pub(super) async fn counsel(turn: &Turn<'_>, incident: &Incident) -> Event {
+    let (counsel, cost) = match &turn.parts.adviser {
+        Some(adviser) => brain::counsel(adviser, incident, today(turn), &|| Ulid::generate().to_string()).await,
         None => (Counsel::Lacking { why: "no model is configured any more".to_owned() }, incident.cost),
     };
     Event::Counselled { counsel: Box::new(counsel), cost }
 }
 
 /// The day budgets are kept for, counted from the Unix epoch (UTC).
-pub(super) fn today(context: &Context) -> i64 {
-    context.now().as_second().div_euclid(DAY_S)
+pub(super) fn today(turn: &Turn<'_>) -> i64 {
+    turn.now().as_second().div_euclid(DAY_S)
 }

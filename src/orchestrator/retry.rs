@@ -2,16 +2,18 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::ops::Deref;
 use std::time::Duration;
 
 use sre_space_agents::{curator, fixer};
+use sre_space_domain::incident::Effect;
 use sre_space_ports::forge::ForgeError;
 use sre_space_ports::memory::MemoryError;
 use sre_space_ports::store::StoreError;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::context::Patience;
+use super::context::{Context, Patience};
 
 /// Between two tries while our own database or memory is away.
 const AWAY: Duration = Duration::from_secs(1);
@@ -63,24 +65,88 @@ impl Patience {
         let deadline = Instant::now() + self.outage;
         tried_again(|_| (Instant::now() < deadline).then_some(AWAY), work).await
     }
+}
+
+/// One effect's turn: what it works with, and until when a forge that rests is waited for, by all its calls together.
+pub(super) struct Turn<'a> {
+    context: &'a Context,
+    until: Instant,
+    writes: bool,
+}
+
+impl Deref for Turn<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.context
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// An effect's. What tells a person is waited for as long as a forge may ask for, since nobody else would tell them.
+    pub(super) fn of(context: &'a Context, effect: &Effect) -> Self {
+        let rest = if effect.tells_people() { context.patience.notice } else { context.patience.rest };
+        Self { context, until: Instant::now() + rest, writes: effect.writes_repository() }
+    }
+
+    /// The same, of something that can do without the forge after this time.
+    pub(super) fn brief(&self, rest: Duration) -> Self {
+        Self { until: self.until.min(Instant::now() + rest), ..*self }
+    }
+
+    /// Whether the effect may go on: what writes asks before every try, however long it waited.
+    pub(super) fn is_allowed(&self) -> bool {
+        !self.writes || self.context.autonomy.may_write()
+    }
 
     /// Up to five times, waiting twice as long each time. Somebody else's server that says when it may be asked again is waited
-    /// for, and tried anew after that. What wants more than our patience is not waited for at all: a person hears of it at once.
+    /// for, and tried anew after that. What wants more than is left of the turn is not waited for at all.
     pub(super) async fn retried<T, E: Retryable, F: Future<Output = Result<T, E>>>(
         &self,
         work: impl Fn() -> F,
     ) -> Fallible<T> {
-        let deadline = Instant::now() + self.rest;
-        let mut waits = WAITS.into_iter();
-        let next = |told: Option<Duration>| match told {
-            Some(told) => {
-                waits = WAITS.into_iter();
-                let left = deadline.saturating_duration_since(Instant::now());
-                Some(told.max(WAITS[0])).filter(|wait| *wait <= left)
-            }
-            None => waits.next(),
-        };
-        tried_again(next, work).await
+        tried_again(rests(self.until), || async {
+            if self.is_allowed() { work().await.map_err(Stopped::Failed) } else { Err(Stopped::Off) }
+        })
+        .await
+    }
+}
+
+/// Why a try brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum Stopped<E> {
+    #[error("autonomy is switched off")]
+    Off,
+    #[error(transparent)]
+    Failed(E),
+}
+
+impl<E: Retryable> Retryable for Stopped<E> {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Failed(error) => error.is_transient(),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::Failed(error) => error.wait(),
+        }
+    }
+}
+
+/// The waits between tries, until this time: as told, or our own.
+fn rests(until: Instant) -> impl FnMut(Option<Duration>) -> Option<Duration> {
+    let mut waits = WAITS.into_iter();
+    move |told| match told {
+        Some(told) => {
+            waits = WAITS.into_iter();
+            let left = until.saturating_duration_since(Instant::now());
+            Some(told.max(WAITS[0])).filter(|wait| *wait <= left)
+        }
+        None => waits.next(),
     }
 }
 
@@ -119,12 +185,11 @@ mod tests {
     async fn asked(failures: impl IntoIterator<Item = ForgeError>) -> (Fallible<()>, Duration, usize) {
         let (failures, calls) = (RefCell::new(failures.into_iter().collect::<VecDeque<_>>()), RefCell::new(0));
         let began = Instant::now();
-        let patience = Patience { rest: PATIENCE, ..Patience::default() };
         let asked = || async {
             *calls.borrow_mut() += 1;
             failures.borrow_mut().pop_front().map_or(Ok(()), Err)
         };
-        let done = patience.retried(asked).await;
+        let done = tried_again(rests(began + PATIENCE), asked).await;
         (done, began.elapsed(), calls.into_inner())
     }
 

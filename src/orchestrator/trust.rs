@@ -2,9 +2,15 @@
 
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::diagnosis::FaultKind;
+use sre_space_domain::ids::Digest;
+use sre_space_domain::incident::Incident;
 use sre_space_domain::knowledge::{self, RemedyKey, Standing};
-use sre_space_domain::proposal::Remedy;
-use sre_space_ports::store::{Store, StoreError};
+use sre_space_domain::patch::Authored;
+use sre_space_domain::proposal::{Proposal, Remedy};
+use sre_space_ports::store::{Filter, Store, StoreError};
+
+/// Pages of the journal's incidents that are looked through for texts of a model.
+const MOST_PAGES: usize = 20;
 
 /// What a remedy's record is kept under.
 pub fn key(remedy: &Remedy, kind: FaultKind) -> RemedyKey {
@@ -36,4 +42,32 @@ pub async fn standing(
     // One text says nothing of the next one.
     let trust = if remedy.needs_person() { 0.0 } else { knowledge::trust(vouched, record) };
     Ok(Standing { record, trust, threshold })
+}
+
+/// Whether a revert would bring back a text that a model wrote and that was taken away since: no record speaks for that. Where
+/// there are more incidents than can be looked through it is taken to.
+pub async fn revives_a_models_text(store: &dyn Store, proposal: &Proposal) -> Result<bool, StoreError> {
+    if !matches!(proposal.remedy, Remedy::Revert { .. }) {
+        return Ok(false);
+    }
+    let contents = proposal.changes.iter().filter_map(|change| change.contents.as_deref());
+    let written: Vec<Digest> = contents.map(|text| Digest::of([text.as_bytes()])).collect();
+    let mut after = None;
+    for _page in 0..MOST_PAGES {
+        let records = store.incidents(Filter { after, ..Filter::default() }).await?;
+        if records.iter().any(|record| wrote(&record.incident, &written)) {
+            return Ok(true);
+        }
+        let Some(oldest) = records.last() else { return Ok(false) };
+        after = Some(oldest.incident.id.clone());
+    }
+    Ok(true)
+}
+
+/// Whether one of these texts was a model's answer to this incident.
+fn wrote(incident: &Incident, written: &[Digest]) -> bool {
+    match &incident.authored {
+        Some(Authored::Written(patch)) => patch.edits.values().any(|edit| written.contains(&edit.after)),
+        Some(Authored::Lacking { .. }) | None => false,
+    }
 }

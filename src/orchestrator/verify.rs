@@ -6,12 +6,12 @@ use sre_space_domain::evidence::Suspect;
 use sre_space_domain::incident::{Event, Incident, State};
 use sre_space_domain::recovery::{Outcome, Recovery, Test};
 use sre_space_ports::store::Filter;
-use tokio::time::{Duration, Instant, interval, timeout};
+use tokio::time::{Duration, Instant, interval};
 
 use super::Context;
 use super::context::Listening;
 use super::effects::allowed;
-use super::retry::Fallible;
+use super::retry::{Fallible, Turn};
 
 const HOUR_MS: i64 = 3_600_000;
 /// So long the owners' rules are waited for to probe by; what is suspected is confirmed or dropped without them, too.
@@ -40,23 +40,23 @@ async fn probed_bad(context: &Context, probe: &Probe) -> bool {
 }
 
 /// Probes while the suspicion is young: a bad probe is an independent source. Scout confirms; this only drops.
-pub async fn await_confirmation(context: &Context, incident: &Incident) -> Event {
-    let rules = timeout(RULES, allowed(context)).await.unwrap_or_else(|late| Err(late.to_string()));
-    let probe = rules.ok().and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
-    let mut waiting = Listening::lasting(context.patience.confirmation);
-    let mut look = interval(context.patience.probe);
+pub async fn await_confirmation(turn: &Turn<'_>, incident: &Incident) -> Event {
+    let rules = allowed(&turn.brief(RULES)).await.ok();
+    let probe = rules.and_then(|(_, catalogue)| probe_of(&catalogue, &incident.service));
+    let mut waiting = Listening::lasting(turn.patience.confirmation);
+    let mut look = interval(turn.patience.probe);
     let mut rested = Instant::now();
     let mut calm = Calm::begins();
     loop {
         look.tick().await;
         if let Some(probe) = probe.as_ref().filter(|_| Instant::now() >= rested) {
             let began = Instant::now();
-            let bad = probed_bad(context, probe).await;
-            context.scout().probed(&incident.service, bad, context.now_ms());
+            let bad = probed_bad(turn, probe).await;
+            turn.scout().probed(&incident.service, bad, turn.now_ms());
             // What is slow is asked the less: probing must not be what keeps it down.
             rested = Instant::now() + began.elapsed() * REST;
         }
-        if calm.passed(context, incident) || waiting.is_over(context) {
+        if calm.passed(turn, incident) || waiting.is_over(turn) {
             return Event::Faded;
         }
     }
@@ -152,8 +152,8 @@ struct Deployed {
     provisional: Duration,
 }
 
-async fn deployed(context: &Context, incident: &Incident) -> Fallible<Deployed> {
-    let (_, catalogue) = allowed(context).await?;
+async fn deployed(turn: &Turn<'_>, incident: &Incident) -> Fallible<Deployed> {
+    let (_, catalogue) = allowed(turn).await?;
     let remedy = incident.remedy.as_ref().ok_or("no remedy was applied")?;
     let service = remedy.service().to_owned();
     let merged = incident.change.as_ref().and_then(|change| change.revision.clone());
@@ -169,16 +169,16 @@ async fn deployed(context: &Context, incident: &Incident) -> Fallible<Deployed> 
 }
 
 /// Waits for the first span of the merged revision.
-pub async fn await_deploy(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let Deployed { service, revision, rules, .. } = deployed(context, incident).await?;
+pub async fn await_deploy(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    let Deployed { service, revision, rules, .. } = deployed(turn, incident).await?;
     let mut waiting = Listening::lasting(Duration::from_secs(rules.timeout_s));
-    let mut look = interval(context.patience.look);
+    let mut look = interval(turn.patience.look);
     loop {
-        context.look(&mut look).await;
-        if context.scout().revision_seen(&service, &revision).is_some() {
+        turn.look(&mut look).await;
+        if turn.scout().revision_seen(&service, &revision).is_some() {
             return Ok(Event::Deployed);
         }
-        if waiting.is_over(context) {
+        if waiting.is_over(turn) {
             let waited = rules.timeout_s;
             return Ok(Event::NotDeployed(format!("no span of the merged revision within {waited} s")));
         }
@@ -186,27 +186,26 @@ pub async fn await_deploy(context: &Context, incident: &Incident) -> Fallible<Ev
 }
 
 /// Judges the new revision, asking by probe when traffic is thin.
-pub async fn recheck(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let deployed = deployed(context, incident).await?;
-    let mut watch = watch(context, incident, &deployed);
-    let mut look = interval(context.patience.look);
+pub async fn recheck(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    let deployed = deployed(turn, incident).await?;
+    let mut watch = watch(turn, incident, &deployed);
+    let mut look = interval(turn.patience.look);
     let mut last_probe = Instant::now();
     loop {
-        let looked = context.now_ms();
+        let looked = turn.now_ms();
         look.tick().await;
-        if context.is_deaf() {
-            watch.timeout_ms = watch.timeout_ms.saturating_add(context.now_ms() - looked);
+        if turn.is_deaf() {
+            watch.timeout_ms = watch.timeout_ms.saturating_add(turn.now_ms() - looked);
             continue;
         }
-        if let Some(recovery) = { context.scout().recheck(&watch, context.now_ms()) } {
+        if let Some(recovery) = { turn.scout().recheck(&watch, turn.now_ms()) } {
             return Ok(Event::Judged(recovery));
         }
-        let settled = context.now_ms() >= watch.since_ms + watch.settle_ms;
-        if let Some(probe) =
-            deployed.probe.as_ref().filter(|_| settled && last_probe.elapsed() >= context.patience.probe)
+        let settled = turn.now_ms() >= watch.since_ms + watch.settle_ms;
+        if let Some(probe) = deployed.probe.as_ref().filter(|_| settled && last_probe.elapsed() >= turn.patience.probe)
         {
             last_probe = Instant::now();
-            match probed_bad(context, probe).await {
+            match probed_bad(turn, probe).await {
                 true => watch.probes.bad += 1,
                 false => watch.probes.good += 1,
             }
@@ -258,17 +257,17 @@ pub fn is_affected(incident: &Incident, suspect: &Suspect) -> bool {
 }
 
 /// Watches whether the recovery holds for the owners' provisional time.
-pub async fn hold(context: &Context, incident: &Incident) -> Fallible<Event> {
-    let Deployed { service, provisional, .. } = deployed(context, incident).await?;
+pub async fn hold(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    let Deployed { service, provisional, .. } = deployed(turn, incident).await?;
     let mut waiting = Listening::lasting(provisional);
-    let mut look = interval(context.patience.look);
-    while !waiting.is_over(context) {
+    let mut look = interval(turn.patience.look);
+    while !waiting.is_over(turn) {
         look.tick().await;
-        let now_ms = context.now_ms();
-        let again = { context.scout().suspects() }
+        let now_ms = turn.now_ms();
+        let again = { turn.scout().suspects() }
             .into_iter()
             .find(|suspect| suspect.service == service && is_affected(incident, suspect));
-        let signal = again.and_then(|suspect| context.scout().signal(&service, &suspect.operation, now_ms));
+        let signal = again.and_then(|suspect| turn.scout().signal(&service, &suspect.operation, now_ms));
         if let Some(signal) = signal {
             return Ok(Event::Relapsed(Recovery {
                 verdict: Outcome::Unchanged,

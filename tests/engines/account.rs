@@ -86,8 +86,10 @@ async fn of_kafka(stage: &Stage, brokers: &str) {
             if is_read && is_whole {
                 return Ok(());
             }
-            let told = books.map(|Book { distinct, ends, committed }| (distinct.len(), ends, committed));
-            Err(format!("{taken} requests; messages, ends and positions {told:?}; {}", status["bus"]))
+            let told = books.map(|Book { messages, distinct, ends, committed }| {
+                format!("{messages} messages, {} distinct, ends {ends:?}, positions {committed:?}", distinct.len())
+            });
+            Err(format!("{taken} requests, {told:?}, {}", status["bus"]))
         })
         .await;
 }
@@ -95,6 +97,7 @@ async fn of_kafka(stage: &Stage, brokers: &str) {
 /// A topic, counted.
 #[derive(Debug, Default)]
 struct Book {
+    messages: usize,
     distinct: BTreeSet<Mark>,
     /// Behind the last message of each partition that has any.
     ends: BTreeMap<i32, i64>,
@@ -120,6 +123,7 @@ fn book(brokers: &str, topic: &str) -> KafkaResult<Book> {
     let mut book = Book::default();
     while let Some(message) = reading.poll(silence) {
         let message = message?;
+        book.messages += 1;
         book.ends.insert(message.partition(), message.offset() + 1);
         book.distinct.insert((message.timestamp().to_millis(), message.payload().map(<[u8]>::to_vec)));
     }

@@ -295,11 +295,14 @@ pub struct Rules {
     pub approval_s: u64,
     /// Whether a model is asked about what rules found.
     pub asks_model: bool,
+    /// Whether it is asked for a source patch, too, and so sent files of the owners' sources.
+    pub asks_for_patches: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600, asks_model: false }
+        let (asks_model, asks_for_patches) = (false, false);
+        Self { confidence_threshold: 0.90, max_attempts: 3, approval_s: 24 * 3_600, asks_model, asks_for_patches }
     }
 }
 

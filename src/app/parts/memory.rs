@@ -1,5 +1,6 @@
 //! The incident memory's backends: where lessons are kept, what makes their vectors, what they are sealed with.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -53,8 +54,10 @@ fn address(qdrant: &config::Qdrant) -> Address {
 }
 
 async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Upstream>>)> {
-    let Embeddings::Remote { base_url, api_key, model } = &settings.memory.embeddings else {
-        return Ok((Arc::new(Lexical::default()), Vec::new()));
+    let (base_url, api_key, model) = match &settings.memory.embeddings {
+        Embeddings::Lexical => return Ok((Arc::new(Lexical::default()), Vec::new())),
+        Embeddings::Files(folder) => return Ok((sentence_model(folder).await?, Vec::new())),
+        Embeddings::Remote { base_url, api_key, model } => (base_url, api_key, model),
     };
     let api_key = api_key.as_ref().map(|key| key.bare().to_owned());
     let endpoint = Endpoint { base_url: base_url.clone(), api_key, model: model.clone() };
@@ -64,6 +67,21 @@ async fn embedder(settings: &Settings) -> Result<(Arc<dyn Embedder>, Vec<Arc<Ups
     })?;
     let upstream = embedder.upstream();
     Ok((Arc::new(embedder), vec![upstream]))
+}
+
+#[cfg(feature = "local-embedder")]
+async fn sentence_model(folder: &Path) -> Result<Arc<dyn Embedder>> {
+    use sre_space_adapters::memory::sentence::SentenceModel;
+    let model = SentenceModel::open(folder).await.with_context(|| {
+        let folder = folder.display();
+        format!("cannot use the files in {folder}: mend SRE_SPACE_EMBEDDING_FILES, or leave it out")
+    })?;
+    Ok(Arc::new(model))
+}
+
+#[cfg(not(feature = "local-embedder"))]
+async fn sentence_model(folder: &Path) -> Result<Arc<dyn Embedder>> {
+    anyhow::bail!("the files in {} take a build with `--features local-embedder`", folder.display())
 }
 
 /// The key that lessons are sealed with.

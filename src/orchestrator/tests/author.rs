@@ -15,6 +15,7 @@ use sre_space_domain::incident::{EscalationReason, HumanDecision, Word, admit};
 use sre_space_domain::patch::Authored;
 use sre_space_domain::proposal::{Decision, FileChange, Proposal, Remedy, Rewrite};
 use sre_space_peers::openai::{Act, OpenAi, agreement};
+use sre_space_ports::store::{Record, Write};
 
 use super::counsel::{advised, found};
 use super::*;
@@ -158,6 +159,28 @@ async fn a_source_patch_ends_at_a_pull_request_until_a_person_merges_it() {
     let event = perform(&context, &worse, &Effect::Revert).await;
     assert!(matches!(event, Event::Reverted(_)), "{event:?}");
     assert_eq!(watched.deployed(PRICING), BEFORE);
+
+    let taken_back = watched.0.refname_to_id("refs/heads/main").expect("main");
+    let vouching = format!("{}    vouched: {{ revert: 30 }}\n", owners("auto", "[\"rules/**\"]"));
+    watched.write("refs/heads/main", Some(taken_back), &[(".sre-space.yaml", &vouching)]);
+    let undoing = undoing(&context, &Sha(taken_back.to_string()));
+    assert!(rendered(&context, &undoing).await.trust > 0.9, "the owners vouch for reverts");
+    let record = Record { incident: worse, pending: None };
+    context.parts.store.commit(Write { record: Some(record), ..Write::default() }).await.expect("kept");
+    let revived = rendered(&context, &undoing).await;
+    assert_eq!((revived.changes[0].contents.as_deref(), revived.trust), (Some(AFTER), 0.0), "a model wrote that");
+}
+
+/// An incident that is to be cured by taking this commit back.
+fn undoing(context: &Context, commit: &Sha) -> Incident {
+    let remedy = Remedy::Revert { service: "shop".into(), commit: commit.clone() };
+    Incident { id: context.new_id(), state: State::Deciding, remedy: Some(remedy), ..found(context, vec![]).incident }
+}
+
+async fn rendered(context: &Context, incident: &Incident) -> Proposal {
+    let event = perform(context, incident, &Effect::Render).await;
+    let Event::Rendered(proposal) = event else { panic!("{event:?}") };
+    *proposal
 }
 
 #[tokio::test]
@@ -180,6 +203,17 @@ async fn where_the_owners_did_not_ask_for_it_no_file_leaves_the_house() {
         );
         assert_eq!((server.log().len(), incident.change), (1, None), "the counsel alone was asked for");
     }
+}
+
+#[tokio::test]
+async fn without_the_operators_word_no_file_leaves_the_house() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = writing(PRICING, AFTER);
+    let (mut context, watched) = place(&dir, &server, &owners("auto", "[\"rules/**\"]")).await;
+    context.rules.asks_for_patches = false;
+    let incident = called(&context, &watched).await;
+    assert_eq!((incident.state, call(&incident).0), (State::Escalated, EscalationReason::NoRemedy));
+    assert_eq!((server.log().len(), incident.authored), (1, None), "the counsel alone was asked for");
 }
 
 #[tokio::test]

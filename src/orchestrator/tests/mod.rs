@@ -44,10 +44,10 @@ async fn context_with(dir: &tempfile::TempDir, settings: &[(&str, &str)]) -> Con
     given.set("SRE_SPACE_REPO", dir.path().join("watched.git").display());
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
     let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
-    let brief = Duration::from_millis(5);
+    let (brief, advised) = (Duration::from_millis(5), parts.adviser.is_some());
     Context {
         feed: Arc::new(feed::Feed::new(Arc::clone(&parts.store))),
-        rules: Rules { asks_model: parts.adviser.is_some(), ..Rules::default() },
+        rules: Rules { asks_model: advised, asks_for_patches: advised, ..Rules::default() },
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
         forge_changed: Arc::default(),

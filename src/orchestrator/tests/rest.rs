@@ -6,6 +6,7 @@ use sre_space_domain::proposal::FileChange;
 use sre_space_ports::forge::{Checks, ForgeError, Issue, Issues, PullRequest, Repository};
 use tokio::time::Instant;
 
+use super::super::retry::Turn;
 use super::*;
 
 /// A forge that rests a number of times, each time for so long.
@@ -120,4 +121,60 @@ async fn what_passed_while_the_forge_rested_needs_no_cause() {
     let (event, took) = performed(&Effect::Diagnose, 2, Duration::from_secs(60)).await;
     assert_eq!(event, Event::Faded);
     assert!(took > Duration::from_secs(120), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_person_is_told_by_a_forge_that_wants_an_hour() {
+    let (event, took) = performed(&Effect::Page, 1, Duration::from_secs(3_600)).await;
+    assert_eq!(event, Event::Paged);
+    assert!((3_600..3_610).contains(&took.as_secs()), "{took:?}");
+}
+
+/// What comes of calls of one effect, each to a forge that rests once for this many seconds, and how often all were tried.
+async fn called(context: &Context, effect: &Effect, rests: [u64; 2]) -> (Vec<Result<(), String>>, usize) {
+    let (turn, tried) = (Turn::of(context, effect), AtomicUsize::new(0));
+    let mut answers = Vec::new();
+    for rest in rests {
+        let first = AtomicUsize::new(1);
+        let call = || async {
+            tried.fetch_add(1, Ordering::Relaxed);
+            match first.swap(0, Ordering::Relaxed) {
+                0 => Ok(()),
+                _ => Err(ForgeError::Unavailable { why: "it rests".into(), wait: Some(Duration::from_secs(rest)) }),
+            }
+        };
+        answers.push(turn.retried(call).await);
+    }
+    (answers, tried.into_inner())
+}
+
+#[tokio::test]
+async fn the_calls_of_one_effect_share_its_ten_minutes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let context = context(&dir).await;
+    tokio::time::pause();
+    let refused = Err("the forge did not answer: it rests".to_owned());
+    assert_eq!(called(&context, &Effect::Render, [400, 199]).await, (vec![Ok(()), Ok(())], 4));
+    assert_eq!(called(&context, &Effect::Render, [400, 201]).await, (vec![Ok(()), refused], 3));
+}
+
+#[tokio::test]
+async fn what_writes_asks_again_after_every_wait_whether_it_may() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let context = context(&dir).await;
+    tokio::time::pause();
+    let thrown = async |effect: Effect| {
+        context.autonomy.set(true).expect("on");
+        let (turn, tried) = (Turn::of(&context, &effect), AtomicUsize::new(0));
+        let resting = || async {
+            let is_first = tried.fetch_add(1, Ordering::Relaxed) == 0;
+            context.autonomy.set(false).expect("off");
+            let wait = Some(Duration::from_secs(590)).filter(|_| is_first);
+            wait.map_or(Ok(()), |wait| Err(ForgeError::Unavailable { why: "it rests".into(), wait: Some(wait) }))
+        };
+        let answer = turn.retried(resting).await;
+        (answer, tried.into_inner())
+    };
+    assert_eq!(thrown(Effect::Merge).await, (Err("autonomy is switched off".to_owned()), 1));
+    assert_eq!(thrown(Effect::Revert).await, (Ok(()), 2), "what undoes our own write is exempt");
 }

@@ -8,6 +8,7 @@ mod postgres;
 mod qdrant;
 pub mod recipients;
 mod redis;
+mod sentence;
 
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -22,6 +23,7 @@ pub use self::kafka::Kafka;
 pub use self::postgres::Postgres;
 pub use self::qdrant::{Books, Qdrant};
 pub use self::redis::Redis;
+pub use self::sentence::sentence_model;
 
 /// How long a server may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(60);

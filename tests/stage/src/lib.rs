@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod calm;
 pub mod disguise;
 mod start;
 
@@ -12,12 +13,13 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use marketplace::platform::Platform;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use self::calm::stays_quiet;
 pub use self::start::{edit, free_port};
-use self::start::{policies_with, prepare, serve, start_plane};
+use self::start::{policies_with, prepare, processes, serve, start_plane};
 
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 
@@ -315,7 +317,7 @@ impl Stage {
     pub fn kill_role(&self, role: &str) {
         let (role, dir) = (format!(" user-plane {role} "), self.dir.path().to_string_lossy().into_owned());
         let plays = |line: &String| line.contains(&role) && line.contains(&dir);
-        let played: Vec<Pid> = processes().filter(|(_, line)| plays(line)).map(|(pid, _)| pid).collect();
+        let played: Vec<_> = processes().filter(|(_, line)| plays(line)).map(|(pid, _)| pid).collect();
         assert!(!played.is_empty(), "no process plays {role}");
         for pid in played {
             rustix::process::kill_process(pid, Signal::KILL).expect("a kill");
@@ -339,6 +341,12 @@ impl Stage {
         String::from_utf8_lossy(spec.as_blob().expect("a blob").content()).into_owned()
     }
 
+    fn log_end(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.path().join("control-plane.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
     /// Waits until something is seen, and fails after a while.
     pub async fn until<T>(&self, what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         self.settled(what, patience, async || look().await.ok_or("not seen")).await
@@ -359,7 +367,10 @@ impl Stage {
                 Ok(seen) => return seen,
                 Err(lack) if began.elapsed() > patience => {
                     let incidents = self.get("/api/v1/incidents").await;
-                    panic!("waited {patience:?} for {what}: {lack:?}; incidents: {incidents:#?}");
+                    let log = self.log_end();
+                    panic!(
+                        "waited {patience:?} for {what}: {lack:?}; incidents: {incidents:#?}; its log ends with\n{log}"
+                    );
                 }
                 Err(_) => {}
             }
@@ -367,33 +378,8 @@ impl Stage {
     }
 }
 
-/// Living processes with their command lines.
-fn processes() -> impl Iterator<Item = (Pid, String)> {
-    let entries = std::fs::read_dir("/proc").expect("a /proc");
-    entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
-        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-        Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
-    })
-}
-
-/// How calm times are watched.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// Plays for a time in which nothing is to be found; answers how many requests were sent, and how many of them failed or were
-/// slow.
-pub async fn stays_quiet(setup: Setup, length: Duration) -> (u64, u64) {
-    let stage = Stage::set(setup).await;
-    let began = Instant::now();
-    let mut look = tokio::time::interval(EVERY);
-    while began.elapsed() < length {
-        look.tick().await;
-        let incidents = stage.get("/api/v1/incidents").await.expect("the control plane answers");
-        assert_eq!(incidents, serde_json::json!([]), "after {:?}", began.elapsed());
-    }
-    stage.traffic(usize::try_from(length.as_secs()).expect("minutes"))
-}
+/// Lines of the control plane's log that a failed play shows.
+const LINES: usize = 60;
 
 impl Drop for Stage {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use marketplace::platform::{Platform, Ports};
+use rustix::process::Pid;
 
 use crate::{SERVICES, Setup};
 
@@ -104,4 +105,15 @@ pub(crate) fn start_plane(binary: &str, dir: &Path) -> Child {
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+/// Living processes with their command lines.
+pub(crate) fn processes() -> impl Iterator<Item = (Pid, String)> {
+    let entries = std::fs::read_dir("/proc").expect("a /proc");
+    entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+    })
 }

@@ -8,5 +8,7 @@ pub mod index;
 pub mod qdrant;
 pub mod remote;
 pub mod scan;
+#[cfg(feature = "local-embedder")]
+pub mod sentence;
 pub mod shelf;
 pub mod words;

@@ -12,11 +12,13 @@ mod outages;
 mod postgres;
 mod qdrant;
 mod redis;
+#[cfg(feature = "local-embedder")]
+mod sentence;
 mod shared;
 
 use std::future::Future;
 
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -30,9 +32,21 @@ fn main() {
         .chain(openai::trials())
         .chain(qdrant::trials())
         .chain(embeddings::trials())
+        .chain(in_process())
         .chain(notify::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+#[cfg(feature = "local-embedder")]
+fn in_process() -> Vec<Trial> {
+    sentence::trials()
+}
+
+#[cfg(not(feature = "local-embedder"))]
+fn in_process() -> Vec<Trial> {
+    let name = "embeddings/sentence (skipped: built without --features local-embedder)";
+    vec![Trial::test(name, || Ok(())).with_ignored_flag(true)]
 }
 
 fn run(work: impl Future<Output = ()>) -> Result<(), Failed> {

@@ -83,7 +83,7 @@ pub(crate) fn diagnosed(offers: Vec<Offer>) -> Step {
 }
 
 pub(crate) fn asking() -> Rules {
-    Rules { asks_model: true, ..Rules::default() }
+    Rules { asks_model: true, asks_for_patches: true, ..Rules::default() }
 }
 
 fn two() -> Vec<Offer> {

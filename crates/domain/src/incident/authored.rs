@@ -13,7 +13,7 @@ impl Machine<'_> {
     /// A person is called, unless there is a model that was not asked yet about what rules found.
     pub(super) fn at_a_loss(self, note: Note) -> Step {
         let by_rules = matches!(self.incident.source, Some(Source::BrainRules | Source::BrainLlm));
-        let unasked = self.rules.asks_model && self.incident.authored.is_none();
+        let unasked = self.rules.asks_for_patches && self.incident.authored.is_none();
         if by_rules && unasked && self.incident.state == State::Diagnosing {
             return self.to(State::Diagnosing, Effect::WritePatch, note);
         }

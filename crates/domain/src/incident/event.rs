@@ -226,6 +226,11 @@ impl Effect {
         }
     }
 
+    /// Whether the effect tells a person how it stands with the incident.
+    pub fn tells_people(&self) -> bool {
+        matches!(self, Self::Page | Self::CloseTicket)
+    }
+
     /// Whether the effect changes the repository: the kill switch is read before each of these.
     pub fn writes_repository(&self) -> bool {
         match self {

@@ -17,10 +17,10 @@ pub use self::read::{Refusal, read};
 use crate::path::MAX_FILES;
 use crate::proposal::{Remedy, Rewrite};
 
-/// Most bytes of files that are shown, all of them together.
-pub const MOST_BYTES: usize = 64 * 1024;
+/// Most bytes of files that are shown, all of them together, few enough to be written out again within a model's time-out.
+pub const MOST_BYTES: usize = 8 * 1024;
 /// Most lines of files that are shown, all of them together: comparing two texts takes time that grows with both.
-pub const MOST_LINES: usize = 4_000;
+pub const MOST_LINES: usize = 1_000;
 
 /// A file of the owners' sources, as it is at the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +72,20 @@ pub fn may_show(shown: &[SourceFile], text: &str) -> bool {
         && all().map(|text| text.lines().count()).sum::<usize>() <= MOST_LINES
         && !text.is_empty()
         && text.chars().all(is_seen)
+        && !has_lone_return(text)
 }
 
-/// Neither a control character nor one that shows nothing or turns the direction of what follows.
+/// Whether a carriage return stands alone: shown on a terminal, what follows it covers what came before.
+fn has_lone_return(text: &str) -> bool {
+    text.replace("\r\n", "").contains('\r')
+}
+
+/// Neither a control character nor one that shows nothing, changes its neighbour or turns the direction of what follows (Unicode
+/// properties `Default_Ignorable_Code_Point` and `Bidi_Control`).
 fn is_seen(c: char) -> bool {
-    let hidden = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
-    let marks = matches!(c, '\u{feff}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}');
-    matches!(c, '\n' | '\r' | '\t') || !(c.is_control() || hidden || marks)
+    let hidden = matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    let fillers = matches!(c, '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}');
+    let others = matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}');
+    let plane = matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    matches!(c, '\n' | '\r' | '\t') || !(c.is_control() || hidden || fillers || others || plane)
 }

@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 
-use super::{Assignment, SourcePatch};
+use super::{Assignment, SourcePatch, has_lone_return};
 use crate::counsel;
 use crate::ids::Digest;
 use crate::path::{self, BadPath, MAX_FILES, MAX_LINES};
@@ -125,7 +125,7 @@ fn check(name: &str, before: &str, after: &str) -> Result<(), Refusal> {
     let refused = match after {
         after if after == before => Refusal::Unchanged,
         after if after.trim().is_empty() => Refusal::Empty,
-        after if !after.chars().all(is_plain) => Refusal::NotPlain,
+        after if !after.chars().all(is_plain) || has_lone_return(after) => Refusal::NotPlain,
         after if lines(after).abs_diff(lines(before)) > MAX_LINES as usize => Refusal::TooManyLines,
         _fits => return Ok(()),
     };

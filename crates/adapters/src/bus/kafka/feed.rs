@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use rdkafka::message::{Headers as _, Message as _, Timestamp};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
 use sre_space_ports::bus::{BusError, Delivery, Feed, Message};
@@ -20,14 +19,12 @@ use tracing::{info, warn};
 use super::ledger::Ledger;
 use super::recent::Recent;
 use super::tally::Tally;
-use super::{ANSWER, Ear, SOURCE, Terms, dead, lost};
+use super::{AGAIN, ANSWER, Ear, SOURCE, Terms, dead, lost};
 
 /// Deliveries after which a message is given up.
 const MOST_DELIVERIES: u32 = 5;
 /// After a consumer that died, so many messages are committed one by one, so that the next one to die names its message.
 const CAREFUL: i64 = 100;
-/// Pause after an error of the client, which tries again by itself.
-const AGAIN: Duration = Duration::from_millis(200);
 
 /// One partition, as far as this feed has come.
 #[derive(Default)]
@@ -177,7 +174,7 @@ fn begin_now(consumer: &StreamConsumer, topic: &str) -> KafkaResult<()> {
 }
 
 /// A message that others wrote has no source, and was received when the broker got it.
-fn message(found: &BorrowedMessage<'_>) -> Message {
+pub(super) fn message(found: &impl rdkafka::Message) -> Message {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let source = found.headers().and_then(|headers| headers.iter().find(|header| header.key == SOURCE)?.value);
     let received_ms = match found.timestamp() {

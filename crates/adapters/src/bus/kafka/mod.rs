@@ -9,6 +9,8 @@ mod feed;
 mod ledger;
 mod recent;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -27,7 +29,8 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer a
 use sre_space_ports::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
 
 use self::feed::KafkaFeed;
 use self::ledger::Ledger;
@@ -37,6 +40,8 @@ use super::MOST_BYTES;
 const PROMPT: Duration = Duration::from_secs(1);
 /// How long an answer to a question is waited for.
 const ANSWER: Duration = Duration::from_secs(5);
+/// Pause after an error, before it is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Partitions of a topic that is made here.
 const PARTITIONS: i32 = 4;
 
@@ -85,7 +90,7 @@ impl Ear {
 
 impl ClientContext for Ear {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka");
+        debug!(%error, reason, "Kafka");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.hear(Some(reason.to_owned()));
         }
@@ -109,11 +114,18 @@ pub struct KafkaBus {
     held: Mutex<Option<mpsc::UnboundedReceiver<Sent>>>,
 }
 
+/// A message that did not arrive, with the client's reason; `None` when the client is gone.
+struct Unsent {
+    error: KafkaError,
+    message: Option<Message>,
+}
+
 /// A message that the client has.
 struct Sent {
     number: u64,
     topic: Topic,
     bytes: usize,
+    received_ms: i64,
     word: DeliveryFuture,
 }
 
@@ -134,6 +146,8 @@ impl KafkaBus {
             .set("acks", "all")
             .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", "5")
+            // What is held is held for as long as there is room.
+            .set("message.timeout.ms", "0")
             .set("message.max.bytes", MOST_BYTES.to_string())
             .set("queue.buffering.max.messages", terms.held_messages.to_string())
             .set("queue.buffering.max.kbytes", (terms.held_bytes / 1024).to_string());
@@ -161,18 +175,59 @@ impl KafkaBus {
         Ok(Answer { brokers: metadata.brokers().len(), topics })
     }
 
-    /// Waits for the brokers' word on a message, and keeps the books.
-    async fn settled(&self, sent: &mut Sent) -> Result<(), BusError> {
-        let word = (&mut sent.word).await;
-        let place = word.as_ref().ok().and_then(|word| word.as_ref().ok()).map(|done| (done.partition, done.offset));
-        self.ledger.confirmed(sent.number, sent.topic.name(), place);
-        match word {
-            Ok(Ok(_)) => {
+    /// Gives a message to the client.
+    fn hand(&self, topic: Topic, message: &Message) -> Result<DeliveryFuture, BusError> {
+        let Message { key, source, received_ms, body } = message;
+        let source = Header { key: SOURCE, value: Some(source) };
+        let headers = OwnedHeaders::new().insert(source);
+        let record = FutureRecord { key: Some(key).filter(|key| !key.is_empty()), ..FutureRecord::to(topic.name()) };
+        let record = record.payload(body.as_ref()).timestamp(*received_ms).headers(headers);
+        self.producer.send_result(record).map_err(|(error, _)| refused(&error, topic, body.len()))
+    }
+
+    /// Waits for the brokers' word on a message.
+    async fn settled(&self, sent: &mut Sent) -> Result<(), Unsent> {
+        match (&mut sent.word).await {
+            Ok(Ok(done)) => {
                 self.ear.hear(None);
+                self.ledger.confirmed(sent.number, sent.topic.name(), Some((done.partition, done.offset)));
                 Ok(())
             }
-            Ok(Err((error, _))) => Err(refused(error, sent.topic, sent.bytes)),
-            Err(_) => Err(BusError::Closed),
+            // The client gives everything back but the time, by which feeds know what they had.
+            Ok(Err((error, message))) => {
+                let message = Message { received_ms: sent.received_ms, ..feed::message(&message) };
+                Err(Unsent { error, message: Some(message) })
+            }
+            Err(_) => Err(Unsent { error: KafkaError::Canceled, message: None }),
+        }
+    }
+
+    /// Nobody sends again what was accepted: a message that the brokers would not take is given to them until they do, unless it
+    /// is the message that they will never take.
+    async fn delivered(&self, mut sent: Sent) {
+        let mut is_told = false;
+        while let Err(unsent) = self.settled(&mut sent).await {
+            let error = refused(&unsent.error, sent.topic, sent.bytes);
+            let message = unsent.message.filter(|_| error.is_transient());
+            let Some(message) = message else {
+                warn!(topic = sent.topic.name(), %error, "a held message is lost");
+                return self.ledger.confirmed(sent.number, sent.topic.name(), None);
+            };
+            if !std::mem::replace(&mut is_told, true) {
+                warn!(topic = sent.topic.name(), %error, "a held message is sent until it is taken");
+            }
+            sent.word = self.handed(sent.topic, &message).await;
+        }
+    }
+
+    /// Gives it to the client as soon as that has room.
+    async fn handed(&self, topic: Topic, message: &Message) -> DeliveryFuture {
+        loop {
+            sleep(AGAIN).await;
+            match self.hand(topic, message) {
+                Ok(word) => return word,
+                Err(error) => debug!(topic = topic.name(), %error, "no room for a held message yet"),
+            }
         }
     }
 
@@ -192,10 +247,10 @@ impl KafkaBus {
         match admin.create_topics(&topics, &options).await {
             Ok(made) => made.into_iter().filter_map(Result::err).for_each(|(topic, error)| {
                 if error != RDKafkaErrorCode::TopicAlreadyExists {
-                    tracing::warn!(topic, %error, "the topic was not made");
+                    warn!(topic, %error, "the topic was not made");
                 }
             }),
-            Err(error) => tracing::warn!(%error, "no topic was made"),
+            Err(error) => warn!(%error, "no topic was made"),
         }
         Ok(())
     }
@@ -209,26 +264,28 @@ fn lost(error: KafkaError) -> BusError {
     BusError::Unreachable(Box::new(error))
 }
 
-fn refused(error: KafkaError, topic: Topic, bytes: usize) -> BusError {
+fn refused(error: &KafkaError, topic: Topic, bytes: usize) -> BusError {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::QueueFull) => BusError::Full(topic.name()),
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => BusError::TooLarge(bytes),
-        Some(_) | None => lost(error),
+        Some(_) => lost(error.clone()),
+        None => BusError::Closed,
     }
 }
 
 #[async_trait]
 impl Bus for KafkaBus {
     async fn publish(&self, topic: Topic, message: Message) -> Result<(), BusError> {
-        let Message { key, source, received_ms, body } = &message;
-        let source = Header { key: SOURCE, value: Some(source) };
-        let headers = OwnedHeaders::new().insert(source);
-        let record = FutureRecord { key: Some(key).filter(|key| !key.is_empty()), ..FutureRecord::to(topic.name()) };
-        let record = record.payload(body.as_ref()).timestamp(*received_ms).headers(headers);
-        let word = self.producer.send_result(record).map_err(|(error, _)| refused(error, topic, body.len()))?;
-        let mut sent = Sent { number: self.ledger.sent(), topic, bytes: body.len(), word };
+        let word = self.hand(topic, &message)?;
+        let (number, bytes) = (self.ledger.sent(), message.body.len());
+        let mut sent = Sent { number, topic, bytes, received_ms: message.received_ms, word };
         match timeout(PROMPT, self.settled(&mut sent)).await {
-            Ok(settled) => settled,
+            Ok(Ok(())) => Ok(()),
+            // Whoever sent it hears of it, and sends it again.
+            Ok(Err(unsent)) => {
+                self.ledger.confirmed(sent.number, topic.name(), None);
+                Err(refused(&unsent.error, topic, sent.bytes))
+            }
             // The client has it, and goes on trying.
             Err(_) => self.late.send(sent).map_err(|_| BusError::Closed),
         }
@@ -240,15 +297,8 @@ impl Bus for KafkaBus {
         let mut waiting = FuturesUnordered::new();
         loop {
             tokio::select! {
-                Some(mut sent) = held.recv() => waiting.push(async move {
-                    let settled = self.settled(&mut sent).await;
-                    (sent.topic, settled)
-                }),
-                Some((topic, settled)) = waiting.next() => {
-                    if let Err(error) = settled {
-                        tracing::warn!(topic = topic.name(), %error, "a held message is lost");
-                    }
-                }
+                Some(sent) = held.recv() => waiting.push(self.delivered(sent)),
+                Some(()) = waiting.next() => {}
             }
         }
     }

@@ -30,9 +30,9 @@ pub(super) fn wait(
     named(headers).or(until).or(is_limit.then_some(UNNAMED)).map(within_bounds)
 }
 
-/// How long a server that is broken asks to be left alone.
+/// How long a server that is broken asks to be left alone; it does not know for longer than a minute.
 pub(super) fn told(headers: &HeaderMap) -> Option<Duration> {
-    named(headers).map(within_bounds)
+    named(headers).map(|wait| within_bounds(wait).min(UNNAMED))
 }
 
 fn named(headers: &HeaderMap) -> Option<Duration> {

@@ -152,7 +152,9 @@ impl Line {
         let rest = match error {
             CallError::Open { wait, .. } => Some(*wait),
             CallError::Failed(Broken { wait, .. }) => {
-                wait.iter().for_each(|wait| self.upstream.pause(*wait, &error.to_string()));
+                if let Some(wait) = wait {
+                    self.upstream.pause(*wait, &error.to_string());
+                }
                 self.upstream.rest()
             }
         };

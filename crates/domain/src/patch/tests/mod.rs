@@ -73,9 +73,18 @@ fn no_more_is_shown_than_three_files_of_bounded_size_that_can_be_read_as_they_ar
     let half = "x".repeat(MOST_BYTES / 2);
     assert_eq!(names(&[file("a", &half), file("b", &format!("{half}x")), file("c", &half)]), ["a", "c"]);
     assert_eq!(names(&[file("a", "x\n"), file("b", &"\n".repeat(MOST_LINES)), file("a", "again\n")]), ["a"]);
-    for hidden in
-        ["", "a\0", "a\u{1b}[2J", "a\u{200b}", "a\u{202e}b", "a\u{2066}", "\u{feff}a", "a\u{e0041}", "a\u{85}"]
-    {
+    for hidden in [
+        "",
+        "a\0",
+        "a\u{1b}[2J",
+        "a\u{200b}",
+        "a\u{202e}b",
+        "a\u{2066}",
+        "\u{feff}a",
+        "a\u{e0041}",
+        "a\u{85}",
+        "a\rb\r\n",
+    ] {
         assert_eq!(Assignment::of(&diagnosed(vec![]).incident, &[file("a", hidden)]), None, "{hidden:?}");
     }
     assert_eq!(Assignment::of(&diagnosed(vec![]).incident, &[]), None);
@@ -84,6 +93,24 @@ fn no_more_is_shown_than_three_files_of_bounded_size_that_can_be_read_as_they_ar
         ["a"],
         "letters of any language are seen"
     );
+}
+
+#[test]
+fn what_shows_nothing_is_not_shown_whatever_it_is_for() {
+    for hidden in ["\u{fe0f}", "\u{61c}", "\u{34f}", "\u{180e}", "\u{fff9}", "\u{17b5}", "\u{1d173}", "\u{e0100}"] {
+        let text = format!("a{hidden}b\n");
+        assert_eq!(Assignment::of(&diagnosed(vec![]).incident, &[file("a", &text)]), None, "{hidden:?}");
+    }
+}
+
+#[test]
+fn a_lone_return_is_refused_in_a_file_that_has_its_lines_end_with_one() {
+    let before = BEFORE.replace('\n', "\r\n");
+    let assignment = shown(&[file(PRICING, &before)]);
+    let after = before.replace("\r\n", "  \r\n");
+    assert!(read(&answer(PRICING, &after), &assignment, "m").is_ok());
+    let covered = format!("{before}evil();\rharmless();\r\n");
+    assert_eq!(read(&answer(PRICING, &covered), &assignment, "m"), Err(Refusal::NotPlain(PRICING.to_owned())));
 }
 
 #[test]
