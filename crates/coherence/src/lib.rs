@@ -4,4 +4,6 @@
 //! Pure statistics over plain data, with time passed in. No I/O, no clock and no randomness of its own; series come from
 //! a `Source` of the ports, findings go to Brain as evidence and to Guardrail as reasons.
 
+pub mod event;
+pub mod flight;
 pub mod series;
