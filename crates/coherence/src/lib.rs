@@ -6,4 +6,8 @@
 
 pub mod event;
 pub mod flight;
+pub mod moments;
+pub mod robust;
 pub mod series;
+pub mod trend;
+pub mod undefined;
