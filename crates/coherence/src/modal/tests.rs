@@ -1,0 +1,85 @@
+//! What the detectors say of a flight, and of what is hostile to them.
+
+use super::*;
+use crate::flight::{Flight, HEALTHY, STEP_MS, STRESSED};
+use crate::series::{Sample, Series};
+
+fn series(flight: Flight, host: &str, metric: &str) -> (Fingerprint, Series) {
+    let of = Fingerprint { host: host.to_owned(), metric: metric.to_owned() };
+    let samples = flight.events().into_iter().filter(|event| event.fingerprint() == of);
+    let (series, _) = Series::of(samples.map(|event| Sample { at_ms: event.at_ms, value: event.value }));
+    (of, series)
+}
+
+fn judged(flight: Flight, host: &str, metric: &str) -> Judgement {
+    let (of, series) = series(flight, host, metric);
+    Judgement::of(&of, series.at_ms(), series.values())
+}
+
+fn found(judgement: &Judgement) -> Vec<(Detector, Band, Class)> {
+    judgement.findings.iter().map(|finding| (finding.detector, Band::of(finding.risk), finding.class)).collect()
+}
+
+#[test]
+fn the_golden_run_is_as_the_seed_lists_it() {
+    let cpu = judged(Flight::default(), STRESSED, "cpu");
+    let saturated = Class::CpuSaturation;
+    assert_eq!(found(&cpu), [(Detector::Variance, Band::High, saturated), (Detector::Spike, Band::High, saturated)]);
+    let memory = judged(Flight::default(), STRESSED, "memory");
+    assert_eq!(found(&memory), [(Detector::Trend, Band::High, Class::MemoryLeak)]);
+    let details: Vec<String> = cpu.findings.iter().chain(&memory.findings).map(Finding::details).collect();
+    insta::assert_snapshot!(details.join("\n"), @"");
+}
+
+#[test]
+fn the_healthy_host_has_nothing() {
+    for metric in ["cpu", "memory"] {
+        let judgement = judged(Flight::default(), HEALTHY, metric);
+        assert_eq!((judgement.findings, judgement.untold, judgement.exhaustion), (vec![], vec![], None), "{metric}");
+    }
+}
+
+#[test]
+fn variance_is_judged_the_same_wherever_the_flight_begins() {
+    let told = |shift: i64| {
+        let flight = Flight { end_ms: Flight::default().end_ms + shift * STEP_MS, ..Flight::default() };
+        judged(flight, STRESSED, "cpu").findings[0].risk
+    };
+    let first = told(0);
+    assert!((0..96).all(|shift| told(shift).to_bits() == first.to_bits()));
+}
+
+/// Not the same flight moved, but less and less of it.
+#[test]
+fn variance_is_found_wherever_the_look_begins() {
+    let (of, series) = series(Flight::default(), STRESSED, "cpu");
+    let found: Vec<bool> = (0..96)
+        .map(|cut| {
+            let judgement = Judgement::of(&of, &series.at_ms()[cut..], &series.values()[cut..]);
+            judgement.findings.iter().any(|finding| finding.detector == Detector::Variance && finding.risk > PAGES)
+        })
+        .collect();
+    assert_eq!(found, [true; 96]);
+}
+
+#[test]
+fn what_cannot_be_told_has_a_reason() {
+    let of = Fingerprint { host: "a".into(), metric: "cpu".into() };
+    for values in [&[][..], &[1.0], &[f64::NAN; 60], &[f64::INFINITY; 60]] {
+        let at_ms: Vec<i64> = (0..values.len() as i64).map(|at| at * STEP_MS).collect();
+        let judgement = Judgement::of(&of, &at_ms, values);
+        assert_eq!((judgement.findings.len(), judgement.exhaustion), (0, None), "{values:?}");
+        assert!(!judgement.untold.is_empty(), "{values:?}");
+    }
+    let errors = Fingerprint { metric: ERROR.into(), ..of };
+    assert_eq!(Judgement::of(&errors, &[1], &[1.0]), Judgement::default());
+}
+
+#[test]
+fn a_class_goes_by_the_metric_and_a_band_by_the_risk() {
+    assert_eq!(Class::of(Detector::Trend, "system.memory.usage"), Class::MemoryLeak);
+    assert_eq!(Class::of(Detector::Spike, "memory"), Class::Unknown);
+    assert_eq!(Class::of(Detector::Trend, "system.cpu.utilization"), Class::CpuSaturation);
+    assert_eq!(Class::of(Detector::Trend, "requests"), Class::Unknown);
+    assert_eq!([0.49, 0.5, 0.79, 0.8].map(Band::of), [Band::Low, Band::Medium, Band::Medium, Band::High]);
+}
