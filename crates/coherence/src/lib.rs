@@ -4,10 +4,18 @@
 //! Pure statistics over plain data, with time passed in. No I/O, no clock and no randomness of its own; series come from
 //! a `Source` of the ports, findings go to Brain as evidence and to Guardrail as reasons.
 
+pub mod correlate;
+pub mod escalation;
 pub mod event;
+pub mod ewma;
+pub mod exhaustion;
 pub mod flight;
+pub mod modal;
 pub mod moments;
+pub mod report;
 pub mod robust;
+pub mod rolling;
 pub mod series;
+pub mod spike;
 pub mod trend;
 pub mod undefined;
