@@ -75,7 +75,7 @@ impl Graph {
             nodes.insert(Node { id: signal.clone(), kind: NodeKind::Signal, label });
             let (to, weight) = (id.to_owned(), hypothesis.relevance);
             self.edges.push(Edge { from: signal.clone(), to, kind: EdgeKind::Precedes, weight });
-            signals.push((hypothesis.seen_for_hours, signal));
+            signals.push((hypothesis.first_seen_hours, signal));
         }
         self.nodes = nodes.into_iter().collect();
         // What had been seen for longer was there earlier.

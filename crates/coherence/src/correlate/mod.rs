@@ -96,8 +96,8 @@ pub struct Hypothesis {
     pub relevance: f64,
     /// Those hours.
     pub lead_time_hours: f64,
-    /// For how long it had been seen before the first error, hours; not more than was looked back.
-    pub seen_for_hours: f64,
+    /// How long before the first error it was first seen, hours; not more than was looked back.
+    pub first_seen_hours: f64,
     /// How grave it was, 0.0..=1.0.
     pub risk_score: f64,
     /// What it hints at.
@@ -112,16 +112,16 @@ pub fn hypotheses(incident: &Incident, precursors: &[Precursor]) -> Vec<Hypothes
     for precursor in precursors {
         let hypothesis = hypothesis(incident, precursor);
         let known = best.entry((precursor.detector, &precursor.metric)).or_insert_with(|| hypothesis.clone());
-        let seen_for_hours = known.seen_for_hours.max(hypothesis.seen_for_hours);
+        let first_seen_hours = known.first_seen_hours.max(hypothesis.first_seen_hours);
         if hypothesis.relevance > known.relevance {
             *known = hypothesis;
         }
-        known.seen_for_hours = seen_for_hours;
+        known.first_seen_hours = first_seen_hours;
     }
     let mut all: Vec<Hypothesis> = best.into_values().collect();
     // What stood longer comes first where relevance does not tell.
     all.sort_by(|one, other| {
-        other.relevance.total_cmp(&one.relevance).then(other.seen_for_hours.total_cmp(&one.seen_for_hours))
+        other.relevance.total_cmp(&one.relevance).then(other.first_seen_hours.total_cmp(&one.first_seen_hours))
     });
     all.truncate(MOST_HYPOTHESES);
     all
@@ -134,7 +134,7 @@ fn hypothesis(incident: &Incident, precursor: &Precursor) -> Hypothesis {
         metric: precursor.metric.clone(),
         relevance: precursor.risk / (hours + 0.1),
         lead_time_hours: hours,
-        seen_for_hours: hours,
+        first_seen_hours: hours,
         risk_score: precursor.risk,
         class: precursor.class,
         summary: precursor.summary.clone(),

@@ -28,7 +28,11 @@ fn the_golden_run_is_as_the_seed_lists_it() {
     let memory = judged(Flight::default(), STRESSED, "memory");
     assert_eq!(found(&memory), [(Detector::Trend, Band::High, Class::MemoryLeak)]);
     let details: Vec<String> = cpu.findings.iter().chain(&memory.findings).map(Finding::details).collect();
-    insta::assert_snapshot!(details.join("\n"), @"");
+    insta::assert_snapshot!(details.join("\n"), @r"
+    Variance escalated 4.15x
+    47 spikes (8.1%), max 94.58 (baseline 32.56); by robust z 47
+    116% increase (42.74 → 92.26), leak pattern
+    ");
 }
 
 #[test]

@@ -54,9 +54,10 @@ impl SignalStore for MemorySignals {
             Rows::Metrics(rows) => tables
                 .metrics
                 .extend(rows.iter().map(|row| ((row.at_ms, row.host.clone(), row.metric.clone()), row.clone()))),
-            Rows::Events(rows) => tables.events.extend(rows.iter().map(|row| {
-                ((row.at_ms, row.host.clone(), row.metric.clone(), row.service.clone()), row.clone())
-            })),
+            Rows::Events(rows) => tables.events.extend(
+                rows.iter()
+                    .map(|row| ((row.at_ms, row.host.clone(), row.metric.clone(), row.service.clone()), row.clone())),
+            ),
             Rows::Incidents(rows) => {
                 tables.incidents.extend(rows.iter().map(|row| ((row.at_ms, row.id.clone()), row.clone())));
             }

@@ -36,7 +36,12 @@ struct Table {
 
 const METRICS: Table = Table {
     name: "metrics",
-    columns: &[("host", "VARCHAR"), ("metric_name", "VARCHAR"), ("value", "DOUBLE PRECISION"), ("timestamp", "TIMESTAMPTZ")],
+    columns: &[
+        ("host", "VARCHAR"),
+        ("metric_name", "VARCHAR"),
+        ("value", "DOUBLE PRECISION"),
+        ("timestamp", "TIMESTAMPTZ"),
+    ],
     key: "host, metric_name, timestamp",
 };
 const EVENTS: Table = Table {
@@ -112,7 +117,12 @@ impl SqlSignals {
         self.database.dialect()
     }
 
-    async fn write<T>(&self, table: &Table, rows: &[&T], bind: impl Fn(Binding<'static>, &T) -> Binding<'static>) -> Result<(), StoreError> {
+    async fn write<T>(
+        &self,
+        table: &Table,
+        rows: &[&T],
+        bind: impl Fn(Binding<'static>, &T) -> Binding<'static>,
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -123,7 +133,12 @@ impl SqlSignals {
         transaction.commit().await.map_err(backend)
     }
 
-    async fn page<T>(&self, sql: String, span: Span, read: fn(&AnyRow) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+    async fn page<T>(
+        &self,
+        sql: String,
+        span: Span,
+        read: fn(&AnyRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let asked = sqlx::query(AssertSqlSafe(sql))
             .bind(written(span.since_ms))
             .bind(written(span.until_ms))
@@ -185,7 +200,8 @@ impl SignalStore for SqlSignals {
         let at = text_of(self.dialect(), "ts");
         let value = "CAST(value AS DOUBLE PRECISION) AS value";
         let synthetic = "CAST(CAST(synthetic AS INTEGER) AS BIGINT) AS synthetic";
-        let sql = EVENTS.page((self.dialect(), "ts"), &[&at, "host", "service", "severity", "metric", value, synthetic]);
+        let sql =
+            EVENTS.page((self.dialect(), "ts"), &[&at, "host", "service", "severity", "metric", value, synthetic]);
         self.page(sql, span, event).await
     }
 
