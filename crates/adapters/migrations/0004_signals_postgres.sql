@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS metrics (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS metrics_of_moment ON metrics (host, metric_name, timestamp);
 CREATE INDEX IF NOT EXISTS metrics_by_time ON metrics (timestamp);
+CREATE INDEX IF NOT EXISTS metrics_by_age ON metrics (created_at);
 CREATE TABLE IF NOT EXISTS signal_events (
     id UUID PRIMARY KEY, ts TIMESTAMPTZ NOT NULL, host TEXT NOT NULL, service TEXT NOT NULL, fingerprint TEXT NOT NULL,
     severity TEXT NOT NULL CHECK (severity IN ('info', 'warn', 'error')), metric TEXT NOT NULL, value NUMERIC NOT NULL,

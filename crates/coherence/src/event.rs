@@ -56,6 +56,14 @@ pub fn limit(metric: &str) -> Option<f64> {
     }
 }
 
+/// Whether a metric only rises by nature, by the endings that OpenTelemetry and Prometheus give to counters: it has no level, and
+/// its trend says nothing.
+pub fn is_counter(metric: &str) -> bool {
+    let directed = [".receive", ".transmit", ".read", ".write"];
+    let plain = directed.iter().find_map(|end| metric.strip_suffix(end)).unwrap_or(metric);
+    [".count", ".io", ".errors", ".dropped", "_total"].iter().any(|end| plain.ends_with(end))
+}
+
 /// What a series of events is called: `host:metric`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint {
@@ -222,6 +230,13 @@ mod tests {
         let endless = format!(r#"{{"ts":"2025-12-13T04:10:00Z","host":"{}","metric":"m","value":1}}"#, "x".repeat(256));
         assert!(read(&endless).is_err());
         assert!(read(r#"{"ts":"2025-12-13T04:10:00Z","host":"a","metric":"m","value":1e999}"#).is_err());
+    }
+
+    #[test]
+    fn a_counter_is_known_by_its_name() {
+        let counters = ["system.network.packet.count.receive", "system.network.io.transmit", "http_requests_total"];
+        assert!(counters.into_iter().all(is_counter));
+        assert!(!["cpu", "system.memory.usage", "process.thread.usage", "account"].into_iter().any(is_counter));
     }
 
     #[test]

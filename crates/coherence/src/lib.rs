@@ -10,6 +10,7 @@ pub mod event;
 pub mod ewma;
 pub mod exhaustion;
 pub mod flight;
+pub mod lead;
 pub mod modal;
 pub mod moments;
 pub mod report;

@@ -76,7 +76,8 @@ impl Span {
 ///
 /// Promise: of several rows of one host, metric and moment (an event: and service) the last one written counts, so that writing
 /// again changes nothing; an incident is known by its id in the same way. A call writes all of its rows or none. A page holds
-/// [`PAGE`] rows in order of time, and fewer only where there are no more.
+/// [`PAGE`] rows in order of time, and fewer only where there are no more. An embedded store forgets measurements a week after
+/// they were written.
 #[async_trait]
 pub trait SignalStore: Send + Sync {
     /// Writes up to [`BATCH`] rows.

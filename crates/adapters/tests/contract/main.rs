@@ -13,6 +13,7 @@ mod postgres;
 mod qdrant;
 mod redis;
 mod shared;
+mod supabase;
 
 use std::future::Future;
 
@@ -27,6 +28,7 @@ fn main() {
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())
+        .chain(supabase::trials())
         .chain(openai::trials())
         .chain(qdrant::trials())
         .chain(embeddings::trials())

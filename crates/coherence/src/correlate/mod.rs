@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::lookback::{Precursor, precursors};
-use crate::event::{Fingerprint, SignalEvent, moment};
+pub use self::lookback::{HISTORY_MS, LOOK_EVERY_MS, Precursor, precursors};
+use crate::event::{Fingerprint, SignalEvent, is_counter, moment};
 use crate::modal::{Class, Detector};
 use crate::series::{Sample, Series};
 
@@ -75,11 +75,11 @@ pub fn incidents(events: &[SignalEvent]) -> Vec<Incident> {
     incidents
 }
 
-/// The series of a set of events; of several samples of one moment the last counts. Errors are left out, since they are counted
-/// and not measured.
+/// The series of a set of events; of several samples of one moment the last counts. Errors and counters ([`is_counter`]) are left
+/// out: they have no level.
 pub fn series(events: &[SignalEvent]) -> AllSeries {
     let mut samples: BTreeMap<Fingerprint, Vec<Sample>> = BTreeMap::new();
-    for event in events.iter().filter(|event| !event.is_error()) {
+    for event in events.iter().filter(|event| !event.is_error() && !is_counter(&event.metric)) {
         samples.entry(event.fingerprint()).or_default().push(Sample { at_ms: event.at_ms, value: event.value });
     }
     samples.into_iter().map(|(of, samples)| (of, Series::of(samples).0)).collect()

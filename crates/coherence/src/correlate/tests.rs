@@ -50,7 +50,9 @@ fn the_three_most_relevant_are_told_each_once() {
     ];
     let told: Vec<_> = hypotheses(&incident, &precursors)
         .into_iter()
-        .map(|told| (told.metric, (told.relevance * 100.0).round() / 100.0, told.lead_time_hours, told.first_seen_hours))
+        .map(|told| {
+            (told.metric, (told.relevance * 100.0).round() / 100.0, told.lead_time_hours, told.first_seen_hours)
+        })
         .collect();
     let expected = [("memory", 10.0, 0.0, 6.0), ("cpu", 4.0, 0.15, 0.15), ("cpu", 0.8, 0.9, 0.9)];
     assert_eq!(told, expected.map(|(metric, relevance, lead, seen)| (metric.to_owned(), relevance, lead, seen)));

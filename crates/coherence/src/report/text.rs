@@ -98,7 +98,10 @@ fn hypothesis(f: &mut fmt::Formatter<'_>, number: usize, told: &Hypothesis) -> f
     let (metric, class) = (clean(&told.metric), told.class.as_str());
     writeln!(f, "  {}. [{}] {metric}: {class}", number + 1, told.detector.as_str())?;
     let (relevance, lead, risk, seen) = (told.relevance, told.lead_time_hours, told.risk_score, told.first_seen_hours);
-    writeln!(f, "     Relevance: {relevance:.2} | Lead time: {lead:.1} h | Risk: {risk:.2} | first seen {seen:.1} h before")?;
+    writeln!(
+        f,
+        "     Relevance: {relevance:.2} | Lead time: {lead:.1} h | Risk: {risk:.2} | first seen {seen:.1} h before"
+    )?;
     writeln!(f, "     {}", clean(&told.summary))
 }
 

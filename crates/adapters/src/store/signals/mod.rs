@@ -99,6 +99,14 @@ impl Table {
     }
 }
 
+/// Forgets measurements a week after they were written: a server that looks at two days needs no more, and a disk ends.
+fn forget(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "DELETE FROM metrics WHERE created_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-7 days')",
+        Dialect::Postgres => "DELETE FROM metrics WHERE created_at < now() - INTERVAL '7 days'",
+    }
+}
+
 /// A time column as text, see [`written`].
 fn text_of(dialect: Dialect, time: &str) -> String {
     match dialect {
@@ -175,7 +183,10 @@ impl SignalStore for SqlSignals {
                 let bind = |to: Binding<'static>, row: &Reading| {
                     to.bind(row.host.clone()).bind(row.metric.clone()).bind(row.value).bind(written(row.at_ms))
                 };
-                self.write(&METRICS, &rows, bind).await
+                self.write(&METRICS, &rows, bind).await?;
+                let mut transaction = self.database.begin().await?;
+                sqlx::query(forget(dialect)).execute(&mut *transaction).await.map_err(backend)?;
+                transaction.commit().await.map_err(backend)
             }
             Rows::Events(rows) => {
                 self.write(&EVENTS, &last_of_each(rows, id), |to, event| bind_event(to, event, dialect)).await
@@ -268,4 +279,25 @@ fn event(row: &AnyRow) -> Result<SignalEvent, StoreError> {
 fn past(row: &AnyRow) -> Result<PastIncident, StoreError> {
     let report = serde_json::from_str(&text(row, "report")?).map_err(StoreError::Corrupt)?;
     Ok(PastIncident { at_ms: at(row)?, id: text(row, "id")?, host: text(row, "host")?, report })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn measurements_are_forgotten_a_week_after_they_were_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let database = Database::sqlite(&dir.path().join("journal.db")).await.expect("opened");
+        let mut transaction = database.begin().await.expect("begun");
+        let old = "INSERT INTO metrics (host, metric_name, value, timestamp, created_at) VALUES
+                   ('a', 'cpu', 1, '2014-04-01T00:00:00.000Z', '2014-04-01T00:00:00.000Z')";
+        sqlx::raw_sql(old).execute(&mut *transaction).await.expect("written");
+        transaction.commit().await.expect("committed");
+        let store = SqlSignals::new(database);
+        let new = Reading { host: "a".into(), metric: "cpu".into(), at_ms: 1, value: 2.0 };
+        store.put(Rows::Metrics(std::slice::from_ref(&new))).await.expect("written");
+        let ever = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
+        assert_eq!(store.metrics(ever).await.expect("read"), [new], "however long ago it was measured");
+    }
 }

@@ -1,0 +1,84 @@
+//! A patrol over tables in memory, with channels that record.
+
+use async_trait::async_trait;
+use sre_space_coherence::flight::{Flight, HEALTHY};
+use sre_space_ports::doubles::notify::RecordingNotifier;
+use sre_space_ports::doubles::signals::MemorySignals;
+use sre_space_ports::notify::{NotifyError, What};
+use sre_space_ports::source::{SourceError, Told};
+
+use super::*;
+use crate::signals::keep;
+
+fn patrol(store: &Arc<MemorySignals>, channel: &Arc<RecordingNotifier>) -> Patrol {
+    let (store, channel): (Arc<dyn SignalStore>, Arc<dyn Notifier>) =
+        (Arc::clone(store) as _, Arc::clone(channel) as _);
+    let monitor = "http://127.0.0.1:8001/".to_owned();
+    let (sources, levels, every) = (vec![], Arc::default(), Duration::from_secs(900));
+    Patrol { store, sources, levels, channels: vec![channel], monitor, every }
+}
+
+fn told(channel: &RecordingNotifier) -> Vec<(What, String)> {
+    let told = channel.told.lock().expect("no panic");
+    told.iter().map(|(notice, _)| (notice.what, notice.title.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_grave_risk_is_told_once_and_its_end_once() {
+    let (store, channel, flight) = (Arc::default(), Arc::default(), Flight::default());
+    let patrol = patrol(&store, &channel);
+    keep(store.as_ref(), &flight.events(), |_| ()).await;
+    for quarter in 0..3 {
+        patrol.look(flight.end_ms + quarter * 900_000).await.expect("looked");
+    }
+    let risks = told(&channel);
+    let risky = |(what, title): &(What, String)| *what == What::Risk && !title.contains(HEALTHY);
+    assert!(risks.len() == 3 && risks.iter().all(risky), "{risks:?}");
+    let days = 3 * 86_400_000;
+    for quarter in 0..3 {
+        patrol.look(flight.end_ms + days + quarter * 900_000).await.expect("looked");
+    }
+    assert_eq!(told(&channel)[3..].iter().map(|(what, _)| *what).collect::<Vec<_>>(), [What::Over; 3]);
+    let past = store.incidents(Span { since_ms: 0, until_ms: i64::MAX, offset: 0 }).await.expect("read");
+    assert_eq!(past.iter().filter(|past| Risk::read(past).is_none()).count(), 1, "the incident is kept beside them");
+}
+
+#[tokio::test]
+async fn a_channel_that_failed_is_told_with_the_next_look() {
+    let (store, channel, flight) = (Arc::default(), Arc::new(RecordingNotifier::default()), Flight::default());
+    let patrol = patrol(&store, &channel);
+    keep(store.as_ref(), &flight.events(), |_| ()).await;
+    channel.failures.lock().expect("no panic").extend([NotifyError::Unreachable("away".into())]);
+    patrol.look(flight.end_ms).await.expect("looked");
+    assert_eq!(told(&channel).len(), 2);
+    patrol.look(flight.end_ms).await.expect("looked");
+    assert_eq!(told(&channel).len(), 3);
+}
+
+/// Tells one reading, or nothing.
+struct Told1(bool);
+
+#[async_trait]
+impl Source for Told1 {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
+        let reading = Reading { host: "a".into(), metric: "cpu".into(), at_ms: wanted.since_ms, value: 1.0 };
+        match self.0 {
+            true => Ok(Told { readings: vec![reading], ..Told::default() }),
+            false => Err(SourceError::Unreachable { name: "told", why: "away".into() }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_away_keeps_no_other_from_being_read() {
+    let (store, channel) = (Arc::default(), Arc::default());
+    let mut patrol = patrol(&store, &channel);
+    patrol.sources = vec![Arc::new(Told1(false)), Arc::new(Told1(true))];
+    patrol.gather(1_000, 2_000).await;
+    let read = store.metrics(Span { since_ms: 0, until_ms: i64::MAX, offset: 0 }).await.expect("read");
+    assert_eq!(read, [Reading { host: "a".into(), metric: "cpu".into(), at_ms: 1_000, value: 1.0 }]);
+}
