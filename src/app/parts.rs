@@ -35,7 +35,7 @@ use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
-pub use self::signals::{SIGNAL_TABLES, signals};
+pub use self::signals::{SIGNAL_TABLES, look_at_signals, signals};
 use crate::config::{self, Settings};
 
 /// The backends behind the ports.

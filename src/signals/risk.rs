@@ -4,12 +4,17 @@ use serde::{Deserialize, Serialize};
 use sre_space_coherence::event::moment;
 use sre_space_coherence::modal::{Detector, PAGES};
 use sre_space_coherence::report::{Alert, Report};
+use sre_space_domain::ids::Digest;
 use sre_space_domain::plain;
 use sre_space_ports::notify::{Before, Notice, Severity, Told, What};
 use sre_space_ports::signals::PastIncident;
 
 /// What the names of risks begin with, beside those of incidents.
 const PREFIX: &str = "risk:";
+/// PagerDuty takes 255 bytes, and the moment comes behind.
+const LONGEST_ID: usize = 200;
+/// Characters of what is said of one.
+const LONGEST_TEXT: usize = 300;
 /// Risks that one look tells of at most; the gravest.
 const MOST: usize = 20;
 
@@ -20,6 +25,8 @@ pub struct Risk {
     pub id: String,
     /// Whose.
     pub host: String,
+    /// Of what.
+    pub metric: String,
     /// When it was first seen, Unix ms.
     pub since_ms: i64,
     /// In a person's words.
@@ -53,7 +60,7 @@ impl Risk {
 
     /// What a channel is told; of the end, where it has passed.
     pub fn notice(&self, page: &str) -> Notice {
-        let series = plain::sentence(&self.id[PREFIX.len()..]);
+        let series = format!("{} {}", plain::bare_name(&self.host), plain::bare_name(&self.metric));
         let (what, severity, state) = match self.is_over {
             true => (What::Over, Severity::Info, "passed"),
             false => (What::Risk, Severity::Warning, "risk"),
@@ -65,7 +72,7 @@ impl Risk {
         ];
         facts.extend(self.hours_left.map(|hours| ("full in", format!("{hours:.1} h"))));
         Notice {
-            subject: format!("{}@{}", self.id, self.since_ms),
+            subject: self.subject(),
             step: u64::from(self.is_over),
             at: moment(self.since_ms),
             what,
@@ -73,11 +80,20 @@ impl Risk {
             state: state.to_owned(),
             service: plain::bare_name(&self.host),
             title: if self.is_over { format!("{series}: passed") } else { format!("{series}: {}", self.details) },
-            text: plain::sentence(&self.details),
+            text: plain::prose(&self.details, LONGEST_TEXT),
             facts,
             page: page.to_owned(),
             question: None,
         }
+    }
+
+    /// Its name, with when it began; a digest of a name that is too long for a channel.
+    fn subject(&self) -> String {
+        let id = match self.id.len() > LONGEST_ID {
+            true => format!("{PREFIX}{}", Digest::of([self.id.as_bytes()]).as_str()),
+            false => self.id.clone(),
+        };
+        format!("{id}@{}", self.since_ms)
     }
 
     /// What a channel was told of it before.
@@ -99,6 +115,7 @@ fn risk(alert: &Alert, at_ms: i64) -> Risk {
     Risk {
         id: format!("{PREFIX}{}/{}", alert.fingerprint, Detector::as_str(alert.detector)),
         host: alert.host.clone(),
+        metric: alert.metric.clone(),
         since_ms: at_ms,
         details: alert.details.clone(),
         risk_score: alert.risk_score,

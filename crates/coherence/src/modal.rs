@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::escalation::{Absolute, Escalation, Limits, Ratio};
 use crate::event::{ERROR, Fingerprint, limit};
 use crate::exhaustion::Exhaustion;
+use crate::season::{DAY_MS, Season};
 use crate::spike::{Method, Spikes};
 use crate::trend::Trend;
 use crate::undefined::Undefined;
@@ -161,12 +162,15 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Of the columns of a series, in rising order of time. Errors are what is explained and not what is judged.
+    /// Of the columns of a series, in rising order of time. A daily cycle is taken out first, so that it is no anomaly; errors are
+    /// what is explained and not what is judged.
     pub fn of(series: &Fingerprint, at_ms: &[i64], values: &[f64]) -> Self {
         let mut this = Self::default();
         if series.metric == ERROR {
             return this;
         }
+        let steady = without_day(at_ms, values);
+        let values = steady.as_slice();
         let seen = [
             (Detector::Variance, variance(&series.metric, at_ms, values)),
             (Detector::Spike, spike(values)),
@@ -191,6 +195,13 @@ impl Judgement {
         this.exhaustion = full.and_then(|full| Exhaustion::of(at_ms, values, full).ok().flatten());
         this
     }
+}
+
+/// The values without what the time of day adds to them; as they are where the series shows no daily cycle, or is too short to
+/// show one.
+fn without_day(at_ms: &[i64], values: &[f64]) -> Vec<f64> {
+    let season = Season::of(at_ms, values, DAY_MS).ok().filter(Season::is_there);
+    season.and_then(|season| season.without(at_ms, values).ok()).unwrap_or_else(|| values.to_vec())
 }
 
 /// Risk and figures, where there is something to see.

@@ -9,6 +9,7 @@ pub use sre_space_adapters::store::signals::POSTGRES_SCHEMA as SIGNAL_TABLES;
 use sre_space_adapters::store::signals::SqlSignals;
 use sre_space_adapters::store::supabase::SupabaseSignals;
 use sre_space_adapters::upstream::Upstream;
+use sre_space_coherence::event::moment;
 use sre_space_ports::around::Wrapped;
 use sre_space_ports::signals::SignalStore;
 
@@ -42,6 +43,19 @@ pub(super) fn open(
         Some(guard) => (Arc::new(Wrapped::new(store, guard.clone())), None),
         None => (store, None),
     })
+}
+
+/// What the Supabase project says when it is asked for its newest row; or what is wrong, and how to mend it.
+pub async fn look_at_signals(settings: &Settings) -> Result<String, String> {
+    let Some(supabase) = &settings.supabase else { return Ok("beside the journal".to_owned()) };
+    let at = without_password(&supabase.url);
+    let mend = "mend SUPABASE_URL or SUPABASE_KEY; its tables are made with what `sre-space simulate --schema` prints";
+    let (store, _) = remote(supabase).map_err(|error| format!("{at}: {error:#}; {mend}"))?;
+    match store.newest_ms().await {
+        Ok(Some(at_ms)) => Ok(format!("Supabase at {at}; the newest row is of {}", moment(at_ms))),
+        Ok(None) => Ok(format!("Supabase at {at}; no row yet")),
+        Err(error) => Err(format!("{at}: {error}; {mend}")),
+    }
 }
 
 /// The store of a Supabase project, and its breaker.

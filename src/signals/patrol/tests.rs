@@ -2,12 +2,16 @@
 
 use async_trait::async_trait;
 use sre_space_coherence::flight::{Flight, HEALTHY};
+use sre_space_peers::recipients::pagerduty::{PagerDuty, ROUTING_KEY};
+use sre_space_peers::recipients::slack::Slack;
 use sre_space_ports::doubles::notify::RecordingNotifier;
 use sre_space_ports::doubles::signals::MemorySignals;
 use sre_space_ports::notify::{NotifyError, What};
 use sre_space_ports::source::{SourceError, Told};
 
 use super::*;
+use crate::app::Parts;
+use crate::config::Given;
 use crate::signals::keep;
 
 fn patrol(store: &Arc<MemorySignals>, channel: &Arc<RecordingNotifier>) -> Patrol {
@@ -53,6 +57,35 @@ async fn a_channel_that_failed_is_told_with_the_next_look() {
     assert_eq!(told(&channel).len(), 2);
     patrol.look(flight.end_ms).await.expect("looked");
     assert_eq!(told(&channel).len(), 3);
+}
+
+/// The tables in a real file, and people on stand-ins that check what they are sent.
+#[tokio::test]
+async fn slack_and_pagerduty_are_each_told_of_a_risk_once() {
+    let (slack, pagerduty) = (Slack::start(), PagerDuty::start());
+    let dir = tempfile::tempdir().expect("a folder");
+    git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
+    let mut given = Given::default();
+    given.set("SRE_SPACE_REPO", dir.path().join("watched.git").display());
+    given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
+    given.set("SLACK_WEBHOOK_URL", slack.hook());
+    given.set("PAGERDUTY_API_URL", pagerduty.url());
+    given.set("PAGERDUTY_ROUTING_KEY", ROUTING_KEY);
+    let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
+    let monitor = "http://127.0.0.1:8001".to_owned();
+    let (store, sources, levels, channels) = (parts.signals, parts.sources, Arc::default(), parts.notifiers);
+    let patrol = Patrol { store, sources, levels, channels, monitor, every: Duration::from_secs(900) };
+    let flight = Flight::default();
+    assert_eq!(keep(patrol.store.as_ref(), &flight.events(), |_| ()).await, 2_321);
+    for quarter in 0..3 {
+        patrol.look(flight.end_ms + quarter * 900_000).await.expect("looked");
+    }
+    let risks = ["cpu/spike_detection", "cpu/variance_escalation", "memory/trend_detection"];
+    let expected = risks.map(|risk| format!("risk:host-stressed:{risk}@{}", flight.end_ms));
+    let mut paged = pagerduty.events();
+    paged.sort();
+    assert_eq!(paged, expected.map(|subject| ("trigger".to_owned(), subject)));
+    assert_eq!(slack.0.took().len(), 3);
 }
 
 /// Tells one reading, or nothing.

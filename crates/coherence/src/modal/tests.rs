@@ -67,6 +67,26 @@ fn variance_is_found_wherever_the_look_begins() {
 }
 
 #[test]
+fn a_daily_cycle_is_no_anomaly_and_a_leak_beneath_it_is() {
+    let of = Fingerprint { host: "a".into(), metric: "memory".into() };
+    let (_, noise) = series(Flight::default(), HEALTHY, "cpu");
+    let at_ms = noise.at_ms();
+    for begins in 0..24 {
+        let cycle = |at: usize| (std::f64::consts::TAU * (at as f64 + begins as f64 * 12.0) / 288.0).sin() * 20.0;
+        let daily: Vec<f64> =
+            noise.values().iter().enumerate().map(|(at, value)| 30.0 + value / 5.0 + cycle(at)).collect();
+        assert_eq!(Judgement::of(&of, at_ms, &daily).findings, [], "begins at {begins}");
+        let leaking: Vec<f64> = daily.iter().enumerate().map(|(at, value)| value + at as f64 / 20.0).collect();
+        let found = found(&Judgement::of(&of, at_ms, &leaking));
+        assert!(
+            found.contains(&(Detector::Trend, Band::Medium, Class::MemoryLeak))
+                || found.contains(&(Detector::Trend, Band::High, Class::MemoryLeak)),
+            "begins at {begins}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_told_has_a_reason() {
     let of = Fingerprint { host: "a".into(), metric: "cpu".into() };
     for values in [&[][..], &[1.0], &[f64::NAN; 60], &[f64::INFINITY; 60]] {
