@@ -4,6 +4,8 @@
 //! Pure statistics over plain data, with time passed in. No I/O, no clock and no randomness of its own; series come from
 //! a `Source` of the ports, findings go to Brain as evidence and to Guardrail as reasons.
 
+pub mod anomaly;
+pub mod change;
 pub mod correlate;
 pub mod escalation;
 pub mod event;
@@ -16,7 +18,9 @@ pub mod moments;
 pub mod report;
 pub mod robust;
 pub mod rolling;
+pub mod season;
 pub mod series;
+pub mod sketch;
 pub mod spike;
 pub mod trend;
 pub mod undefined;
