@@ -174,6 +174,7 @@ fn hire_patrol(crew: &mut Crew, context: &Arc<Context>, settings: &Settings, lev
     let Some(every) = settings.look_every else { return };
     let patrol = Patrol {
         store: Arc::clone(&context.parts.signals),
+        journal: Some(Arc::clone(&context.parts.store)),
         sources: context.parts.sources.clone(),
         levels,
         channels: context.parts.notifiers.clone(),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sre_space_coherence::event::{ERROR, Severity, SignalEvent};
 use sre_space_coherence::report::Report;
+use sre_space_domain::incident::Incident;
 use sre_space_ports::notify::Notifier;
 use sre_space_ports::signals::{BATCH, Rows, SignalStore, Span, pages};
 use sre_space_ports::source::{Reading, Source, Wanted};
-use sre_space_ports::store::StoreError;
+use sre_space_ports::store::{Filter, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,6 +25,8 @@ use super::risk::{Risk, risks};
 const HOURS: u16 = 48;
 /// Rows that a look takes in at most: the memory of a small server.
 const MOST_ROWS: usize = 200_000;
+/// Incidents of the loop that a look takes in at most.
+const MOST_INCIDENTS: u32 = 200;
 /// A source or channel that takes longer is asked again with the next look.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Patrol {
     /// Where signals are kept.
     pub store: Arc<dyn SignalStore>,
+    /// The loop's own incidents, each of which is an error to be explained; `None` where there is no loop.
+    pub journal: Option<Arc<dyn Store>>,
     /// What is read.
     pub sources: Vec<Arc<dyn Source>>,
     /// What arrived as OTLP.
@@ -92,13 +98,31 @@ impl Patrol {
     pub(super) async fn look(&self, now_ms: i64) -> Result<Report, StoreError> {
         let since_ms = now_ms - i64::from(HOURS) * 3_600_000;
         let span = Span { since_ms, until_ms: now_ms.saturating_add(1), offset: 0 };
-        let events = events_within(self.store.as_ref(), span, MOST_ROWS).await?;
+        let mut events = events_within(self.store.as_ref(), span, MOST_ROWS).await?;
+        events.extend(self.failures(since_ms).await?);
         // Thousands of samples in several windows: not on a thread that others wait for.
         let looked = tokio::task::spawn_blocking(move || Report::of(&events, 0)).await;
         let report = looked.map_err(|error| StoreError::Backend(Box::new(error)))?;
         remember(self.store.as_ref(), &report).await?;
         self.tell(risks(&report, now_ms)).await?;
         Ok(report)
+    }
+
+    /// The incidents that the loop opened since then, as one error of their service each.
+    async fn failures(&self, since_ms: i64) -> Result<Vec<SignalEvent>, StoreError> {
+        let Some(journal) = &self.journal else { return Ok(Vec::new()) };
+        let records = journal.incidents(Filter { limit: MOST_INCIDENTS, ..Filter::default() }).await?;
+        let opened = records.into_iter().map(|record| record.incident);
+        let error = |incident: Incident| SignalEvent {
+            at_ms: incident.opened_at.as_millisecond(),
+            host: incident.service,
+            service: "application".to_owned(),
+            severity: Severity::Error,
+            metric: ERROR.to_owned(),
+            value: 1.0,
+            synthetic: false,
+        };
+        Ok(opened.map(error).filter(|error| error.at_ms >= since_ms).collect())
     }
 
     /// Tells of what is new, and of what has passed.
