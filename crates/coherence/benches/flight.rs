@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     println!("healthy host: alerts in {alerted} (limit 5 %), pages in {paged} (limit 0)");
     println!("leak found: {leaks} (limit all)");
     println!("its lead, trend: {trend} (seed: 36.9 h); 4 h before or more: {trends}");
-    println!("its lead, forecast: {forecast} ; 4 h before or more: {forecasts} (limit all)");
+    println!("its lead, forecast: {forecast}; 4 h before or more: {forecasts} (limit all)");
     println!("one incident of 13 errors and 60 min: {incidents}; the leak among its hypotheses: {named} (limit all)");
     println!("variance flagged from each of {OFFSETS} beginnings: {varied} (limit all); the same when moved: {moved}");
     let holds = alerted * 20 <= all
