@@ -7,7 +7,7 @@ use crate::escalation::{Absolute, Escalation, Limits, Ratio};
 use crate::event::{ERROR, Fingerprint, limit};
 use crate::exhaustion::Exhaustion;
 use crate::season::{DAY_MS, Season};
-use crate::spike::{Method, Spikes};
+use crate::spike::{Method, SIGMAS, Spikes};
 use crate::trend::Trend;
 use crate::undefined::Undefined;
 
@@ -15,6 +15,8 @@ use crate::undefined::Undefined;
 pub const RISE: f64 = 0.3;
 /// The slope's t-statistic from which on it is no chance: few samples make steep lines by themselves.
 const TOLD: f64 = 4.0;
+/// The share of a normal distribution that lies more than 2.5 standard deviations above its mean.
+const BY_CHANCE: f64 = 0.006_21;
 /// A risk above this is told to people (seed 001).
 pub const PAGES: f64 = 0.8;
 /// The spread within four hours that is chaos, as a share of a metric's limit: 10 of 100 % (seed 000).
@@ -230,7 +232,18 @@ fn spike(values: &[f64]) -> Look {
         told => told?,
     };
     let robust = Spikes::of(values, Method::RobustZ).ok();
-    Ok((sigma.count > 0).then_some((sigma.risk, Seen::Spike { sigma, robust })))
+    Ok((!is_chance(&sigma, values.len())).then_some((sigma.risk, Seen::Spike { sigma, robust })))
+}
+
+/// Whether calm normal noise of so many samples has such spikes by itself: not many more of them than expected, and none higher
+/// than all but one such series in a hundred has. The second by `P(Z > z) <= exp(-z² / 2) / 2`.
+fn is_chance(spikes: &Spikes, samples: usize) -> bool {
+    let Some(highest) = spikes.highest else { return true };
+    let samples = samples as f64;
+    let expected = samples * BY_CHANCE;
+    let z = SIGMAS * (highest - spikes.baseline) / (spikes.threshold - spikes.baseline);
+    let are_few = spikes.count as f64 <= expected + 3.0 * expected.sqrt();
+    are_few && z <= (2.0 * (samples / 0.02).ln()).sqrt()
 }
 
 fn trend(at_ms: &[i64], values: &[f64]) -> Look {

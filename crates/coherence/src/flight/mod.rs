@@ -3,7 +3,7 @@
 //!
 //! A sample of each metric every five minutes, both ends included: 2 hosts x 2 metrics x 577 and 13 errors are 2,321 events.
 
-mod dice;
+pub(crate) mod dice;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
 //! What the detectors say of a flight, and of what is hostile to them.
 
 use super::*;
+use crate::flight::dice::Dice;
 use crate::flight::{Flight, HEALTHY, STEP_MS, STRESSED};
 use crate::series::{Sample, Series};
 
@@ -64,6 +65,29 @@ fn variance_is_found_wherever_the_look_begins() {
         })
         .collect();
     assert_eq!(found, [true; 96]);
+}
+
+/// By Box and Muller.
+fn gaussian(seed: u64) -> Vec<f64> {
+    let mut dice = Dice::of(seed, 0);
+    let mut normal = || {
+        let (radius, angle) = (dice.between(f64::MIN_POSITIVE, 1.0), dice.between(0.0, std::f64::consts::TAU));
+        (-2.0 * radius.ln()).sqrt() * angle.cos()
+    };
+    (0..577).map(|_| 50.0 + normal()).collect()
+}
+
+#[test]
+fn calm_gaussian_noise_has_no_findings_and_one_true_spike_in_it_is_found() {
+    let of = Fingerprint { host: "a".into(), metric: "cpu".into() };
+    let at_ms: Vec<i64> = (0..577).map(|at| at * STEP_MS).collect();
+    let flagged = (0..100).filter(|seed| !Judgement::of(&of, &at_ms, &gaussian(*seed)).findings.is_empty()).count();
+    assert!(flagged <= 5, "{flagged} of 100");
+    let mut spiked = gaussian(7);
+    spiked[300] = 60.0;
+    assert_eq!(found(&Judgement::of(&of, &at_ms, &spiked)).first().map(|told| told.0), Some(Detector::Spike));
+    let ten = [1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 9.0];
+    assert_eq!(Judgement::of(&of, &at_ms[..10], &ten).findings.len(), 1);
 }
 
 #[test]

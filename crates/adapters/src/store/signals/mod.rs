@@ -20,6 +20,9 @@ use crate::database::{Database, Dialect, backend};
 /// The tables as Postgres has them, for a database that is reached in another way.
 pub const POSTGRES_SCHEMA: &str = include_str!("../../../migrations/0004_signals_postgres.sql");
 
+/// Rows of one statement: few round trips, and no statement that fills a log.
+const TOGETHER: usize = 50;
+
 type Binding<'q> = Query<'q, Any, sqlx::any::AnyArguments>;
 
 /// Signals on a [`Database`].
@@ -134,10 +137,12 @@ impl SqlSignals {
         if rows.is_empty() {
             return Ok(());
         }
-        let statement = sqlx::query(AssertSqlSafe(table.upsert(self.dialect(), rows.len())));
-        let statement = rows.iter().fold(statement, |statement, row| bind(statement, row));
         let mut transaction = self.database.begin().await?;
-        statement.execute(&mut *transaction).await.map_err(backend)?;
+        for some in rows.chunks(TOGETHER) {
+            let statement = sqlx::query(AssertSqlSafe(table.upsert(self.dialect(), some.len())));
+            let statement = some.iter().fold(statement, |statement, row| bind(statement, row));
+            statement.execute(&mut *transaction).await.map_err(backend)?;
+        }
         transaction.commit().await.map_err(backend)
     }
 
