@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{Alert, Explained, HostSummary, Report};
-use crate::correlate::Hypothesis;
+use crate::correlate::{Hypothesis, LOOKBACK_MS};
 use crate::modal::{Band, Detector};
 
 impl fmt::Display for Report {
@@ -97,10 +97,11 @@ fn explained(f: &mut fmt::Formatter<'_>, incident: &Explained) -> fmt::Result {
 fn hypothesis(f: &mut fmt::Formatter<'_>, number: usize, told: &Hypothesis) -> fmt::Result {
     let (metric, class) = (clean(&told.metric), told.class.as_str());
     writeln!(f, "  {}. [{}] {metric}: {class}", number + 1, told.detector.as_str())?;
+    let older = if told.first_seen_hours < LOOKBACK_MS as f64 / 3_600_000.0 { "" } else { " or earlier" };
     let (relevance, lead, risk, seen) = (told.relevance, told.lead_time_hours, told.risk_score, told.first_seen_hours);
     writeln!(
         f,
-        "     Relevance: {relevance:.2} | Lead time: {lead:.1} h | Risk: {risk:.2} | first seen {seen:.1} h before"
+        "     Relevance: {relevance:.2} | Lead time: {lead:.1} h | Risk: {risk:.2} | first seen {seen:.1} h before{older}"
     )?;
     writeln!(f, "     {}", clean(&told.summary))
 }
