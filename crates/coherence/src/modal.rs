@@ -159,7 +159,7 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// Which detectors could not tell, and why.
     pub untold: Vec<(Detector, Undefined)>,
-    /// When it will be full; `None` where it does not fill up for sure, or has no known limit.
+    /// When it will be full; `None` where there is no trend, it does not fill up for sure, or its limit is not known.
     pub exhaustion: Option<Exhaustion>,
 }
 
@@ -193,7 +193,8 @@ impl Judgement {
                 Err(why) => this.untold.push((detector, why)),
             }
         }
-        let full = limit(&series.metric);
+        let rises = this.findings.iter().any(|finding| finding.detector == Detector::Trend);
+        let full = limit(&series.metric).filter(|_| rises);
         this.exhaustion = full.and_then(|full| Exhaustion::of(at_ms, values, full).ok().flatten());
         this
     }
