@@ -129,7 +129,15 @@ async fn select(
     if asked("order").is_some_and(|order| order.ends_with(".desc")) {
         rows.reverse();
     }
-    let page: Vec<_> = rows.into_iter().skip(number("offset")).take(number("limit").min(MOST_ROWS)).collect();
+    let selected = |row: &Map<String, Value>| -> Map<String, Value> {
+        let is_asked = |column: &str| asked("select").is_some_and(|select| select == "*" || select == column);
+        row.iter()
+            .filter(|(column, _)| is_asked(column))
+            .map(|(column, value)| (column.clone(), value.clone()))
+            .collect()
+    };
+    let page: Vec<_> =
+        rows.into_iter().skip(number("offset")).take(number("limit").min(MOST_ROWS)).map(selected).collect();
     Json(page).into_response()
 }
 
