@@ -16,7 +16,7 @@ pub enum Place {
 impl Place {
     /// The settings for it; where they are missing, all of those that are.
     pub fn settings(self, given: &Given) -> Result<Settings, Mistakes> {
-        let missing = |name: &&str| !given.0.get(*name).is_some_and(|value| !value.is_empty()) && !by_file(given, name);
+        let missing = |name: &&str| given.0.get(*name).is_none_or(String::is_empty) && !by_file(given, name);
         let settings = |given: &Given| given.settings();
         match self {
             Self::Configured => settings(given),

@@ -15,6 +15,9 @@ use sre_space_ports::signals::SignalStore;
 
 use crate::config::{Settings, Supabase, without_password};
 
+/// A store, and the breaker of its server where it has one of its own.
+type Open = (Arc<dyn SignalStore>, Option<Arc<Upstream>>);
+
 /// The store of signals that the settings name, and where it is in a person's words.
 pub async fn signals(settings: &Settings) -> Result<(Arc<dyn SignalStore>, String)> {
     if let Some(supabase) = &settings.supabase {
@@ -30,11 +33,7 @@ pub async fn signals(settings: &Settings) -> Result<(Arc<dyn SignalStore>, Strin
 }
 
 /// The same beside an open database, behind the breaker of its server; and the breaker of another server, where it is there.
-pub(super) fn open(
-    settings: &Settings,
-    database: &Arc<Database>,
-    guard: Option<&Guard>,
-) -> Result<(Arc<dyn SignalStore>, Option<Arc<Upstream>>)> {
+pub(super) fn open(settings: &Settings, database: &Arc<Database>, guard: Option<&Guard>) -> Result<Open> {
     if let Some(supabase) = &settings.supabase {
         return remote(supabase).map(|(store, upstream)| (store, Some(upstream)));
     }
