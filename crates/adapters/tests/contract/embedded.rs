@@ -129,7 +129,11 @@ pub fn trials() -> Vec<Trial> {
         a_day_is_shared_and_ends,
         claims_at_once_stay_within_a_budget,
     );
-    let signals = trials!(
+    [bus, store, memory, ledger, measured()].into_iter().flatten().collect()
+}
+
+fn measured() -> Vec<Trial> {
+    trials!(
         signals,
         "sqlite",
         on_signals,
@@ -137,6 +141,5 @@ pub fn trials() -> Vec<Trial> {
         the_last_one_of_a_moment_counts,
         a_span_is_half_open,
         pages_hold_everything_once,
-    );
-    [bus, store, memory, ledger, signals].into_iter().flatten().collect()
+    )
 }
