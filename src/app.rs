@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed,
-    repository,
+    Parts, SIGNAL_TABLES, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres,
+    look_at_signals, memory, policies, reembed, repository, signals,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
@@ -37,6 +37,7 @@ use crate::notices::{self, Courier};
 use crate::orchestrator::context::Patience;
 use crate::orchestrator::people::Asked;
 use crate::orchestrator::{Context, Orchestrator};
+use crate::signals::{Levels, Patrol};
 use crate::watch;
 
 /// Sightings that may wait for the orchestrator.
@@ -119,7 +120,9 @@ impl App {
             now: Arc::new(|| Timestamp::now().as_millisecond()),
             stats: Arc::default(),
         });
-        let people = hire_loop(&mut crew, &context, CalmTimes::new(&settings.data_dir)).await?;
+        let levels = Arc::default();
+        let people = hire_loop(&mut crew, &context, CalmTimes::new(&settings.data_dir), &levels).await?;
+        hire_patrol(&mut crew, &context, settings, levels);
         hire_couriers(&mut crew, &context, settings);
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
         let draining = crew.stopping(Stage::Edge);
@@ -136,7 +139,12 @@ impl App {
 }
 
 /// Starts Scout's feed and the loop; answers where people's decisions go.
-async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> Result<mpsc::Sender<Asked>> {
+async fn hire_loop(
+    crew: &mut Crew,
+    context: &Arc<Context>,
+    calm: CalmTimes,
+    levels: &Arc<Levels>,
+) -> Result<mpsc::Sender<Asked>> {
     let (people, decisions) = mpsc::channel(DECISIONS);
     let (tell, told) = mpsc::channel(SIGHTINGS);
     let feed = context.parts.bus.subscribe(Topic::Spans, "scout").await?;
@@ -145,8 +153,8 @@ async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> 
     crew.hire(Stage::Core, "scout", OnEnd::StopServer, |stop| watch::run(scout, feed, calm, tell, stop));
     for (telemetry, name) in [(Telemetry::Metrics, "metrics"), (Telemetry::Logs, "logs")] {
         let feed = context.parts.bus.subscribe(telemetry.topic(), "scout").await?;
-        let scout = Arc::clone(&context.scout);
-        crew.hire(Stage::Core, name, OnEnd::StopServer, |stop| watch::listen(scout, telemetry, feed, stop));
+        let (scout, levels) = (Arc::clone(&context.scout), Arc::clone(levels));
+        crew.hire(Stage::Core, name, OnEnd::StopServer, |stop| watch::listen(scout, telemetry, feed, levels, stop));
     }
     let bus = Arc::clone(&context.parts.bus);
     crew.hire(Stage::Sink, "bus", OnEnd::StopServer, |stop| async move {
@@ -157,10 +165,29 @@ async fn hire_loop(crew: &mut Crew, context: &Arc<Context>, calm: CalmTimes) -> 
     Ok(people)
 }
 
+/// The monitor as people reach it.
+fn monitor_url(settings: &Settings) -> String {
+    settings.channels.monitor.clone().unwrap_or_else(|| format!("http://{}", settings.http))
+}
+
+/// Starts the patrol over signals, unless it is off.
+fn hire_patrol(crew: &mut Crew, context: &Arc<Context>, settings: &Settings, levels: Arc<Levels>) {
+    let Some(every) = settings.look_every else { return };
+    let patrol = Patrol {
+        store: Arc::clone(&context.parts.signals),
+        journal: Some(Arc::clone(&context.parts.store)),
+        sources: context.parts.sources.clone(),
+        levels,
+        channels: context.parts.notifiers.clone(),
+        monitor: monitor_url(settings),
+        every,
+    };
+    crew.hire(Stage::Core, "patrol", OnEnd::Log, |stop| patrol.run(stop));
+}
+
 /// Starts a courier for each channel.
 fn hire_couriers(crew: &mut Crew, context: &Arc<Context>, settings: &Settings) {
-    let listening = || format!("http://{}", settings.http);
-    let monitor = settings.channels.monitor.clone().unwrap_or_else(listening);
+    let monitor = monitor_url(settings);
     for channel in &context.parts.notifiers {
         let courier = Courier {
             channel: Arc::clone(channel),

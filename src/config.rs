@@ -10,6 +10,7 @@ mod memory;
 mod model;
 mod notify;
 mod profile;
+mod supabase;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sre_space_domain::secret::Secret;
 use thiserror::Error;
@@ -28,6 +30,7 @@ pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::Model;
 pub use self::notify::{Channels, Slack};
+pub use self::supabase::Supabase;
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -79,6 +82,10 @@ pub struct Settings {
     pub bus_fallback: bool,
     /// The SQL database.
     pub database: Database,
+    /// Where signals are kept instead of in the database.
+    pub supabase: Option<Supabase>,
+    /// How often signals are looked at; `None` when never.
+    pub look_every: Option<Duration>,
     /// The model Brain asks about what rules found.
     pub model: Option<Model>,
     /// The incident memory.
@@ -134,6 +141,8 @@ impl Reader<'_> {
             bus: self.bus(),
             bus_fallback: self.one_of("SRE_SPACE_BUS_FALLBACK", &["on", "off"]) == "on",
             database: self.database(),
+            supabase: self.supabase(),
+            look_every: self.look_every(),
             model: self.model(),
             memory: self.memory(),
             demo: self.optional("SRE_SPACE_DEMO_URL"),

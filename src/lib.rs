@@ -17,4 +17,5 @@ pub mod monitor;
 pub mod notices;
 pub mod orchestrator;
 pub mod replay;
+pub mod signals;
 pub mod watch;

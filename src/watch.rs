@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::calm::{CalmTimes, Heard};
 use crate::ingest::decode;
 use crate::ingest::telemetry::Telemetry;
+use crate::signals::Levels;
 
 /// How often Scout judges its windows.
 const JUDGE_EVERY: Duration = Duration::from_millis(200);
@@ -72,7 +73,13 @@ pub fn recollect(scout: &Mutex<Scout>, calm: &CalmTimes) {
 }
 
 /// Runs until stopped or the bus is closed: metrics or logs, which need no judging.
-pub async fn listen(scout: Arc<Mutex<Scout>>, telemetry: Telemetry, mut feed: Box<dyn Feed>, stop: CancellationToken) {
+pub async fn listen(
+    scout: Arc<Mutex<Scout>>,
+    telemetry: Telemetry,
+    mut feed: Box<dyn Feed>,
+    levels: Arc<Levels>,
+    stop: CancellationToken,
+) {
     loop {
         let delivery = tokio::select! {
             () = stop.cancelled() => return,
@@ -80,10 +87,18 @@ pub async fn listen(scout: Arc<Mutex<Scout>>, telemetry: Telemetry, mut feed: Bo
         };
         let Some(delivery) = delivery else { return };
         hear(&scout, telemetry, &delivery);
+        if telemetry == Telemetry::Metrics {
+            measure(&levels, &delivery.message);
+        }
         if let Err(error) = feed.acknowledge(delivery.receipt).await {
             warn!(%error, "a batch was not acknowledged and will come again");
         }
     }
+}
+
+/// What is malformed Scout has told of.
+fn measure(levels: &Levels, message: &Message) {
+    _ = decode::points(&message.body, &mut |point| levels.observe(&point, message.received_ms));
 }
 
 fn hear(scout: &Mutex<Scout>, telemetry: Telemetry, delivery: &Delivery) {

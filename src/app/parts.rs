@@ -5,6 +5,7 @@ mod forge;
 mod memory;
 mod model;
 mod notices;
+mod signals;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use sre_space_ports::memory::{Memory, Recollection};
 use sre_space_ports::notify::Notifier;
 use sre_space_ports::policy::Policy;
 use sre_space_ports::probe::Prober;
+use sre_space_ports::signals::SignalStore;
+use sre_space_ports::source::Source;
 use sre_space_ports::store::{Store, StoreError};
 
 pub use self::bus::look_at_bus;
@@ -32,6 +35,7 @@ use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
+pub use self::signals::{SIGNAL_TABLES, look_at_signals, signals};
 use crate::config::{self, Settings};
 
 /// The backends behind the ports.
@@ -61,6 +65,10 @@ pub struct Parts {
     pub adviser: Option<Arc<Adviser>>,
     /// Where people are told.
     pub notifiers: Vec<Arc<dyn Notifier>>,
+    /// Measurements, events and past incidents.
+    pub signals: Arc<dyn SignalStore>,
+    /// Metrics of others that the patrol reads.
+    pub sources: Vec<Arc<dyn Source>>,
     /// The servers that are called, each with its breaker.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -77,9 +85,10 @@ impl Parts {
         let remembering = memory::open(settings, Arc::clone(&database), guard.as_ref()).await?;
         let forge = Forged::open(settings).await?;
         let (bus, carrier) = bus::open(settings).await?;
+        let (signals, remote) = signals::open(settings, &database, guard.as_ref())?;
         let (adviser, model) = model::adviser(settings, database)?.unzip();
         let (notifiers, channels) = notices::open(&settings.channels)?;
-        let servers = [guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model];
+        let servers = [guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model, remote];
         Ok(Self {
             store,
             bus,
@@ -93,6 +102,8 @@ impl Parts {
             prober: Arc::new(HttpProber::new()?),
             adviser,
             notifiers,
+            signals,
+            sources: Vec::new(),
             upstreams: servers.into_iter().flatten().chain(remembering.upstreams).chain(channels).collect(),
         })
     }

@@ -41,6 +41,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("bus", app::look_at_bus(&settings).await),
             ("model", app::look_at_model(&settings).await),
             ("memory", app::look_at_memory(&settings).await),
+            ("signals", app::look_at_signals(&settings).await),
             ("repository", repository(&settings).await),
             ("policies", policies(&settings)),
             ("monitor and API", port(&settings.http.to_string()).await),

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod analyze;
 mod check;
 mod client;
 mod demo;
@@ -9,6 +10,7 @@ mod people;
 mod plane;
 mod replay;
 mod serve;
+mod simulate;
 mod timeline;
 mod verify_proof;
 
@@ -49,6 +51,10 @@ enum Command {
     Serve(serve::Args),
     /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
     Replay(replay::Args),
+    /// Looks at 48 hours of metrics and errors once: what is not as it should be, and what preceded each incident.
+    Analyze(analyze::Args),
+    /// A simulated flight: two hosts over 48 hours, one with a leak, bursts of load and an hour of errors.
+    Simulate(simulate::Args),
     /// Incidents of a running server.
     Incidents(people::Incidents),
     /// Merge a change that waits for a person; of a merged one whose effect could not be judged: keep it.
@@ -106,6 +112,8 @@ pub fn main() -> ExitCode {
             GOOD
         }
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
+        Command::Analyze(args) => with_settings(cli.config, |given| analyze::run(&args, &given)),
+        Command::Simulate(args) => with_settings(cli.config, |given| simulate::run(&args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),

@@ -67,6 +67,9 @@ keys! {
     "KAFKA_SASL_USERNAME", "a name", "", "as whom";
     "KAFKA_SASL_PASSWORD", "a secret", "", "and with which password";
     "DATABASE_URL", "sqlite://PATH or postgres://…", "", "journal, incidents and embedded memory (unset: a file in the data folder)";
+    "SUPABASE_URL", "https://…, or http:// on this machine", "", "a Supabase project that keeps metrics and signal events (unset: the database above)";
+    "SUPABASE_KEY", "a secret", "", "its key, with the right to write those tables";
+    "SRE_SPACE_LOOK_EVERY_S", "seconds from 10 to 86400, or off", "900", "how often a server looks at the last 48 hours of metrics for what may become an incident";
     "OPENAI_MODEL", "the name of a model", "", "the model Brain asks about what rules found (unset: none)";
     "OPENAI_API_KEY", "a secret", "", "the key of the model's server; local servers need none";
     "OPENAI_BASE_URL", "https://… or http://…; with a key https, or loopback", "https://api.openai.com/v1", "the model's server: OpenAI, Ollama, vLLM, llama.cpp or another that speaks like them";

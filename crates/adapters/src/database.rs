@@ -15,8 +15,10 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Sq
 use sre_space_ports::store::StoreError;
 use tokio::sync::Mutex;
 
+use crate::store::signals::POSTGRES_SCHEMA;
+
 /// Version of the newest migration.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 /// Name of the session lock: "sre-space" in ASCII, cut to eight bytes.
 const SESSION_LOCK: i64 = 0x7372_652d_7370_6163;
 /// Connections that read.
@@ -28,11 +30,19 @@ enum Hold {
     Session { _connection: Mutex<AnyConnection> },
 }
 
+/// What a few statements are spelled in twice for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 /// The database.
 pub struct Database {
     writer: AnyPool,
     readers: AnyPool,
     epoch: i64,
+    dialect: Dialect,
     _hold: Hold,
 }
 
@@ -73,12 +83,16 @@ impl Database {
             })
         };
         let writer = pool(1).connect_with(options.clone()).await.map_err(backend)?;
-        migrations().run(&writer).await.map_err(unmigrated)?;
+        let dialect = match hold {
+            Hold::File { .. } => Dialect::Sqlite,
+            Hold::Session { .. } => Dialect::Postgres,
+        };
+        migrations(dialect).run(&writer).await.map_err(unmigrated)?;
         let raise = "INSERT INTO owner (id, epoch) VALUES (1, 1)
                      ON CONFLICT (id) DO UPDATE SET epoch = owner.epoch + 1 RETURNING epoch";
         let epoch = sqlx::query_scalar(raise).fetch_one(&writer).await.map_err(backend)?;
         let readers = pool(READERS).connect_with(options).await.map_err(backend)?;
-        Ok(Arc::new(Self { writer, readers, epoch, _hold: hold }))
+        Ok(Arc::new(Self { writer, readers, epoch, dialect, _hold: hold }))
     }
 
     /// What a Postgres server says of itself, asked without claiming anything; an error where tables cannot be made there.
@@ -92,6 +106,11 @@ impl Database {
             true => Ok(version),
             false => Err(StoreError::Backend("its user may not create tables: grant CREATE on the schema".into())),
         }
+    }
+
+    /// How it is spoken to.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Where to read.
@@ -109,7 +128,11 @@ impl Database {
     }
 }
 
-fn migrations() -> Migrator {
+fn migrations(dialect: Dialect) -> Migrator {
+    let signals = match dialect {
+        Dialect::Sqlite => include_str!("../migrations/0004_signals_sqlite.sql"),
+        Dialect::Postgres => POSTGRES_SCHEMA,
+    };
     let migration = |version: i64, what: &'static str, sql: &'static str| {
         Migration::new(version, what.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -117,6 +140,7 @@ fn migrations() -> Migrator {
         migration(1, "journal", include_str!("../migrations/0001_journal.sql")),
         migration(2, "model calls", include_str!("../migrations/0002_model_calls.sql")),
         migration(3, "vectors", include_str!("../migrations/0003_vectors.sql")),
+        migration(4, "signals", signals),
     ])
 }
 

@@ -6,10 +6,16 @@
 
 pub mod anomaly;
 pub mod change;
+pub mod correlate;
 pub mod escalation;
+pub mod event;
 pub mod ewma;
 pub mod exhaustion;
+pub mod flight;
+pub mod lead;
+pub mod modal;
 pub mod moments;
+pub mod report;
 pub mod robust;
 pub mod rolling;
 pub mod season;

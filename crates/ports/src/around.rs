@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sre_space_coherence::event::SignalEvent;
 use sre_space_domain::ids::{Digest, IncidentId};
 use sre_space_domain::journal::Entry;
 use sre_space_domain::knowledge::{Lesson, RemedyKey, TrackRecord};
 
 use crate::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
 use crate::memory::{Match, Memory, MemoryError, Recollection};
+use crate::signals::{PastIncident, Rows, SignalStore, Span};
+use crate::source::Reading;
 use crate::store::{Filter, Record, Store, StoreError, Write};
 
 /// What is done about calls that fail with `E`.
@@ -61,6 +64,29 @@ impl<A: Around<StoreError>> Store for Wrapped<dyn Store, A> {
 
     async fn track_record(&self, key: &RemedyKey) -> Result<TrackRecord, StoreError> {
         self.with.around(self.inner.track_record(key)).await
+    }
+}
+
+#[async_trait]
+impl<A: Around<StoreError>> SignalStore for Wrapped<dyn SignalStore, A> {
+    async fn put(&self, rows: Rows<'_>) -> Result<(), StoreError> {
+        self.with.around(self.inner.put(rows)).await
+    }
+
+    async fn metrics(&self, span: Span) -> Result<Vec<Reading>, StoreError> {
+        self.with.around(self.inner.metrics(span)).await
+    }
+
+    async fn events(&self, span: Span) -> Result<Vec<SignalEvent>, StoreError> {
+        self.with.around(self.inner.events(span)).await
+    }
+
+    async fn incidents(&self, span: Span) -> Result<Vec<PastIncident>, StoreError> {
+        self.with.around(self.inner.incidents(span)).await
+    }
+
+    async fn newest_ms(&self) -> Result<Option<i64>, StoreError> {
+        self.with.around(self.inner.newest_ms()).await
     }
 }
 

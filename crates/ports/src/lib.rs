@@ -12,6 +12,7 @@ pub mod memory;
 pub mod notify;
 pub mod policy;
 pub mod probe;
+pub mod signals;
 pub mod source;
 pub mod store;
 

@@ -1,3 +1,5 @@
 //! Stores.
 
+pub mod signals;
 pub mod sql;
+pub mod supabase;

@@ -10,11 +10,13 @@ use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::memory::embedder::Lexical;
+use sre_space_adapters::store::signals::SqlSignals;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_ports::bus::Bus;
-use sre_space_ports::contract::{bus, ledger, memory, store};
+use sre_space_ports::contract::{bus, ledger, memory, signals, store};
 use sre_space_ports::ledger::Ledger;
 use sre_space_ports::memory::Memory;
+use sre_space_ports::signals::SignalStore;
 use sre_space_ports::store::Store;
 
 use crate::run;
@@ -74,6 +76,19 @@ fn on_ledger(promise: for<'a> fn(&'a ledger::Open) -> Running<'a>) -> Result<(),
     run(promise(&open))
 }
 
+fn on_signals(promise: for<'a> fn(&'a signals::Open) -> Running<'a>) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("journal.db");
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn SignalStore>>>> {
+        let path = path.clone();
+        Box::pin(async move {
+            let database = Database::sqlite(&path).await.expect("opened");
+            Arc::new(SqlSignals::new(database)) as Arc<dyn SignalStore>
+        })
+    };
+    run(promise(&open))
+}
+
 /// Every embedded backend × every promise.
 pub fn trials() -> Vec<Trial> {
     let bus = trials!(
@@ -114,5 +129,17 @@ pub fn trials() -> Vec<Trial> {
         a_day_is_shared_and_ends,
         claims_at_once_stay_within_a_budget,
     );
-    [bus, store, memory, ledger].into_iter().flatten().collect()
+    [bus, store, memory, ledger, measured()].into_iter().flatten().collect()
+}
+
+fn measured() -> Vec<Trial> {
+    trials!(
+        signals,
+        "sqlite",
+        on_signals,
+        what_was_written_survives_a_restart,
+        the_last_one_of_a_moment_counts,
+        a_span_is_half_open,
+        pages_hold_everything_once,
+    )
 }

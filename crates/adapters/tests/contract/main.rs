@@ -15,6 +15,7 @@ mod redis;
 #[cfg(feature = "local-embedder")]
 mod sentence;
 mod shared;
+mod supabase;
 
 use std::future::Future;
 
@@ -29,6 +30,7 @@ fn main() {
         .chain(redis::trials())
         .chain(kafka::trials())
         .chain(postgres::trials())
+        .chain(supabase::trials())
         .chain(openai::trials())
         .chain(qdrant::trials())
         .chain(embeddings::trials())

@@ -10,11 +10,13 @@ use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
 use sre_space_adapters::memory::embedder::Lexical;
+use sre_space_adapters::store::signals::SqlSignals;
 use sre_space_adapters::store::sql::SqlStore;
 use sre_space_peers::Postgres;
-use sre_space_ports::contract::{ledger, memory, store};
+use sre_space_ports::contract::{ledger, memory, signals, store};
 use sre_space_ports::ledger::Ledger;
 use sre_space_ports::memory::Memory;
+use sre_space_ports::signals::SignalStore;
 use sre_space_ports::store::{Store, StoreError};
 
 use crate::run;
@@ -47,6 +49,15 @@ fn counting(server: &Shared<Postgres>, promise: for<'a> fn(&'a ledger::Open) -> 
     let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn Ledger>>>> {
         let url = url.clone();
         Box::pin(async move { Arc::new(SqlLedger::new(postgres(&url).await)) as Arc<dyn Ledger> })
+    };
+    run(promise(&open))
+}
+
+fn measuring(server: &Shared<Postgres>, promise: for<'a> fn(&'a signals::Open) -> Running<'a>) -> Result<(), Failed> {
+    let url = held(server).url();
+    let open = move || -> Pin<Box<dyn Future<Output = Arc<dyn SignalStore>>>> {
+        let url = url.clone();
+        Box::pin(async move { Arc::new(SqlSignals::new(postgres(&url).await)) as Arc<dyn SignalStore> })
     };
     run(promise(&open))
 }
@@ -102,8 +113,21 @@ pub fn trials() -> Vec<Trial> {
         );
         let second =
             trial("store/postgres/a_second_owner_is_refused", server, |server| run(refused(held(&server).url())));
-        stores.into_iter().chain(memories).chain(books).chain([second]).collect()
+        stores.into_iter().chain(memories).chain(books).chain(measured(server)).chain([second]).collect()
     })
+}
+
+fn measured(server: &Shared<Postgres>) -> [Trial; 4] {
+    promises!(
+        signals,
+        "postgres",
+        measuring,
+        server,
+        what_was_written_survives_a_restart,
+        the_last_one_of_a_moment_counts,
+        a_span_is_half_open,
+        pages_hold_everything_once,
+    )
 }
 
 async fn refused(url: String) {

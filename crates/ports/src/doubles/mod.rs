@@ -4,3 +4,4 @@ pub mod forge;
 pub mod ledger;
 pub mod llm;
 pub mod notify;
+pub mod signals;
