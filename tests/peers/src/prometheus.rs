@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::{Missing, Process, find, peer};
+use crate::{EVERY, Missing, PATIENCE, Process, find, peer};
 
 const PROGRAM: &str = "prometheus";
 /// Comes with it, and writes what was measured long ago.
@@ -52,7 +53,24 @@ impl Prometheus {
         command.args(["--storage.tsdb.retention.time", "100y", "--query.lookback-delta", "59s"]);
         command.args(["--web.listen-address", &format!("127.0.0.1:{port}")]);
         let process = Process::start(command, port, &dir.path().join("log"));
+        await_ready(port);
         Self { process, dir }
+    }
+}
+
+/// It listens before it is ready.
+fn await_ready(port: u16) {
+    let began = Instant::now();
+    let is_ready = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+        stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    };
+    while is_ready().is_none() {
+        assert!(began.elapsed() < PATIENCE, "Prometheus does not become ready");
+        std::thread::sleep(EVERY);
     }
 }
 

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod datadog;
 mod gather;
 pub mod newrelic;
+pub mod otlp;
 pub mod prometheus;
 mod wire;
 

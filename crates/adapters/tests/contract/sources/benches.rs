@@ -6,12 +6,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message as _;
 use reqwest::Url;
 use sre_space_adapters::source::Bounds;
 use sre_space_adapters::source::cloudwatch::{CloudWatch, Credentials, Place};
 use sre_space_adapters::source::csv::CsvFile;
 use sre_space_adapters::source::datadog::{Datadog, Keys};
 use sre_space_adapters::source::newrelic::NewRelic;
+use sre_space_adapters::source::otlp::OtlpMetrics;
 use sre_space_adapters::source::prometheus::{Prometheus, Server};
 use sre_space_adapters::upstream::Upstream;
 use sre_space_domain::secret::Secret;
@@ -195,6 +203,52 @@ impl Bench for CsvBench {
         };
         let lines: String = rows.iter().map(line).collect();
         fs::write(self.dir.path().join("rows.csv"), format!("host,metric,timestamp,value\n{lines}")).expect("written");
+    }
+
+    fn holds_what_is_no_number(&self) -> bool {
+        true
+    }
+}
+
+/// Requests that somebody sends.
+pub struct OtlpBench(OtlpMetrics);
+
+impl OtlpBench {
+    pub fn new() -> Self {
+        Self(OtlpMetrics::new(BOUNDS))
+    }
+}
+
+fn request(row: &Reading) -> Vec<u8> {
+    let value = Some(AnyValue { value: Some(any_value::Value::StringValue(row.host.clone())) });
+    let attributes = vec![KeyValue { key: "host.name".to_owned(), value, ..KeyValue::default() }];
+    let point = NumberDataPoint {
+        time_unix_nano: u64::try_from(row.at_ms).expect("after 1970") * 1_000_000,
+        value: Some(number_data_point::Value::AsDouble(row.value)),
+        ..NumberDataPoint::default()
+    };
+    let data = Some(Data::Gauge(Gauge { data_points: vec![point] }));
+    let metrics = vec![Metric { name: row.metric.clone(), data, ..Metric::default() }];
+    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+    let resource = Some(Resource { attributes, ..Resource::default() });
+    let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
+    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
+}
+
+#[async_trait]
+impl Bench for OtlpBench {
+    fn source(&self) -> &dyn Source {
+        &self.0
+    }
+
+    fn metric(&self) -> &str {
+        "shop.load"
+    }
+
+    async fn hold(&self, rows: &[Reading]) {
+        for row in rows {
+            self.0.take(&request(row)).expect("taken");
+        }
     }
 
     fn holds_what_is_no_number(&self) -> bool {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use libtest_mimic::Trial;
 use sre_space_ports::contract::source::{self as contract, Bench, Remote};
 
-use self::benches::{CsvBench, StandIn};
+use self::benches::{CsvBench, OtlpBench, StandIn};
 use crate::run;
 
 type Playing<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -53,9 +53,13 @@ pub fn trials() -> Vec<Trial> {
             .map(move |(name, play)| trial(vendor.name(), name, move || async move { play(&vendor.bench()).await }));
         every.chain(remote)
     });
-    let files =
-        EVERY.into_iter().map(|(name, play)| trial("csv", name, move || async move { play(&CsvBench::new()).await }));
-    stand_ins.chain(files).chain(own::trials()).chain(real::trials()).collect()
+    let within = EVERY.into_iter().flat_map(|(name, play)| {
+        [
+            trial("csv", name, move || async move { play(&CsvBench::new()).await }),
+            trial("otlp", name, move || async move { play(&OtlpBench::new()).await }),
+        ]
+    });
+    stand_ins.chain(within).chain(own::trials()).chain(real::trials()).collect()
 }
 
 fn trial<Play: Future<Output = ()>>(source: &str, name: &str, play: impl Fn() -> Play + Send + 'static) -> Trial {
