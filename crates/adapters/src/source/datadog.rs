@@ -54,8 +54,7 @@ pub struct Datadog {
 #[derive(Deserialize)]
 struct Answer {
     status: String,
-    #[serde(default)]
-    error: String,
+    error: Option<String>,
     #[serde(default)]
     series: Vec<Series>,
 }
@@ -86,7 +85,7 @@ impl Datadog {
         let answer: Answer = self.wire.send(asked.header("DD-APPLICATION-KEY", self.keys.application.bare())).await?;
         match answer.status.as_str() {
             "ok" => Ok(answer.series),
-            _ => Err(self.wire.refused(self.wire.quoted(&answer.error))),
+            _ => Err(self.wire.refused(self.wire.quoted(&answer.error.unwrap_or_default()))),
         }
     }
 

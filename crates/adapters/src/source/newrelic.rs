@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sre_space_domain::secret::Secret;
 use sre_space_ports::source::{Source, SourceError, Told, Wanted, names};
 
@@ -65,7 +65,7 @@ struct Fault {
     #[serde(default)]
     message: String,
     #[serde(default)]
-    extensions: Map<String, Value>,
+    extensions: Value,
 }
 
 impl NewRelic {
@@ -98,7 +98,7 @@ impl NewRelic {
     }
 
     fn faulty(&self, fault: &Fault) -> SourceError {
-        let class = fault.extensions.get("errorClass").and_then(Value::as_str).unwrap_or_default();
+        let class = fault.extensions["errorClass"].as_str().unwrap_or_default();
         let why = self.wire.quoted(&format!("{class} {}", fault.message)).trim().to_owned();
         if TRANSIENT.contains(&class) { self.wire.unreachable(why) } else { self.wire.refused(why) }
     }

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("datadog", "an_hour_is_one_question_of_all_metrics", one_question),
         trial("datadog", "what_is_of_no_host_is_refused", no_host),
         trial("newrelic", "percent_is_a_share", newrelic_names),
+        trial("newrelic", "an_error_without_its_class_is_a_refusal", no_reason),
         trial("newrelic", "a_time_out_over_there_may_pass", timed_out),
         trial("cloudwatch", "percent_is_a_share_and_a_sum_is_a_rate", cloudwatch_names),
         trial("cloudwatch", "being_throttled_may_pass", throttled),
@@ -86,6 +87,14 @@ async fn newrelic_names() {
     let expected =
         [(names::CPU, 0.75), (names::MEMORY, 4096.0), (names::RECEIVED_RATE, 100.0), (names::SENT_RATE, 110.0)];
     assert_eq!(usual(&newrelic(&monitor.url())).await, pairs(&expected));
+}
+
+async fn no_reason() {
+    let monitor = Monitor::start(Vendor::NewRelic);
+    let said = r#"{"data": null, "errors": [{"message": "no such account", "extensions": null}]}"#;
+    monitor.say([Reply::Say(200, vec![], said.to_owned())]);
+    let error = newrelic(&monitor.url()).read(&hour()).await.expect_err("a refusal");
+    assert_eq!(error.to_string(), "newrelic refuses: no such account");
 }
 
 async fn timed_out() {
