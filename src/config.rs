@@ -10,6 +10,7 @@ mod memory;
 mod model;
 mod notify;
 mod profile;
+mod sources;
 mod supabase;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::Model;
 pub use self::notify::{Channels, Slack};
+pub use self::sources::{CloudWatch, Sources};
 pub use self::supabase::Supabase;
 
 /// A mistake in the settings: key, value, and what would be accepted.
@@ -92,6 +94,8 @@ pub struct Settings {
     pub memory: Memory,
     /// Who is told, and where.
     pub channels: Channels,
+    /// Whose metrics are read, and as whom.
+    pub sources: Sources,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -147,6 +151,7 @@ impl Reader<'_> {
             memory: self.memory(),
             demo: self.optional("SRE_SPACE_DEMO_URL"),
             channels: self.channels(),
+            sources: self.sources(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN").map(Secret::new),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",

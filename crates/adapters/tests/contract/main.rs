@@ -15,6 +15,7 @@ mod redis;
 #[cfg(feature = "local-embedder")]
 mod sentence;
 mod shared;
+mod sources;
 mod supabase;
 
 use std::future::Future;
@@ -36,6 +37,7 @@ fn main() {
         .chain(embeddings::trials())
         .chain(in_process())
         .chain(notify::trials())
+        .chain(sources::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

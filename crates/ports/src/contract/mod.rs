@@ -7,4 +7,5 @@ pub mod llm;
 pub mod memory;
 pub mod notify;
 pub mod signals;
+pub mod source;
 pub mod store;
