@@ -6,6 +6,7 @@
 
 pub mod moments;
 pub mod robust;
+pub mod sentinel;
 pub mod series;
 pub mod trend;
 pub mod undefined;
