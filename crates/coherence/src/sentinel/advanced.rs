@@ -2,23 +2,20 @@
 
 use serde::Serialize;
 
-use crate::moments::Moments;
-use crate::robust::{Fences, Robust, TUKEY, median};
+use crate::escalation::{Escalation, Limits, Ratio};
+use crate::robust::{Fences, Robust, TUKEY};
 use crate::series::Series;
+use crate::spike::ROBUST_Z;
 use crate::undefined::Undefined;
 
 /// Samples before the newest that it takes.
 const FEWEST: usize = 20;
-/// Robust z beyond which a sample is a spike (Iglewicz and Hoaglin take 3.5; the promise is 3).
-const SPIKE: f64 = 3.0;
 /// Variance of the newest window beyond so many times its baseline has escalated.
 const ESCALATED: f64 = 2.0;
-/// Below so much standard deviation, percentage points, there is nothing to escalate.
+/// Below so much variance, percent squared, there is nothing to escalate.
 const FLAT: f64 = 1.0;
 /// Earlier full windows that make a baseline.
 const BASELINE: usize = 3;
-/// A window with so much of the samples of the newest one is full.
-const FULL: f64 = 0.8;
 
 /// What looks closer: CPU in percent over all that is kept, and the window in ms.
 pub type Judge = fn(&Series, i64) -> Result<Advanced, Undefined>;
@@ -31,7 +28,7 @@ pub struct Advanced {
     /// By quartiles.
     pub iqr_fences: IqrFences,
     /// By variance of windows; `None` before there are enough of them.
-    pub variance_escalation: Option<Escalation>,
+    pub variance_escalation: Option<VarianceEscalation>,
 }
 
 /// How far the newest sample lies from the median of those before it in the window.
@@ -39,7 +36,7 @@ pub struct Advanced {
 pub struct RobustZ {
     /// [`Robust::z`].
     pub z: f64,
-    /// Whether that is beyond 3, on either side.
+    /// Whether that is beyond [`ROBUST_Z`], on either side.
     pub spike: bool,
 }
 
@@ -56,11 +53,13 @@ pub struct IqrFences {
 
 /// Variance of the newest window against the median of those of the earlier full windows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Escalation {
-    /// How many times the baseline it is.
-    pub ratio: f64,
+pub struct VarianceEscalation {
+    /// How many times the baseline it is; `None` where the baseline is next to nothing.
+    pub ratio: Option<f64>,
     /// Whether that is beyond 2, and more than noise around nothing.
     pub escalated: bool,
+    /// How grave it is, 0.0..=1.0: [`Escalation::risk`].
+    pub risk: f64,
 }
 
 /// Looks closer at the newest sample.
@@ -72,27 +71,22 @@ pub fn judge(cpu: &Series, window_ms: i64) -> Result<Advanced, Undefined> {
     };
     let fences = Fences::of(before, TUKEY)?;
     Ok(Advanced {
-        robust_z: Robust::of(before)?.z(*newest).ok().map(|z| RobustZ { z, spike: z.abs() > SPIKE }),
+        robust_z: Robust::of(before)?.z(*newest).ok().map(|z| RobustZ { z, spike: z.abs() > ROBUST_Z }),
         iqr_fences: IqrFences { lower: fences.lower, upper: fences.upper, outlier: fences.leave_out(*newest) },
-        variance_escalation: escalation(cpu, newest_ms, window_ms),
+        variance_escalation: escalation(cpu, window_ms),
     })
 }
 
 /// The promise S0-13: twice the baseline of the earlier windows. What was always chaotic has a chaotic baseline; the limit of the
 /// seizure sensor is absolute and flags it.
-fn escalation(cpu: &Series, newest_ms: i64, window_ms: i64) -> Option<Escalation> {
-    let window = |back: i64| {
-        let until_ms = newest_ms.saturating_add(1).saturating_sub(window_ms.saturating_mul(back));
-        cpu.between(until_ms.saturating_sub(window_ms), until_ms).1
+fn escalation(cpu: &Series, window_ms: i64) -> Option<VarianceEscalation> {
+    let limits =
+        Limits { bucket_ms: window_ms, full_share: 0.8, ratio: ESCALATED, still: 0.01, stirred: FLAT, absolute: None };
+    let found = Escalation::of(cpu.at_ms(), cpu.values(), &limits).ok().filter(|found| found.buckets > BASELINE)?;
+    let ratio = match found.ratio {
+        Ratio::Times(times) => Some(times),
+        Ratio::FromStillness | Ratio::Still | Ratio::NoBaseline => None,
     };
-    let full = (window(0).len() as f64 * FULL).ceil() as usize;
-    let earlier = (1..).map(window).take_while(|values| values.len() >= full.max(2));
-    let variances: Vec<f64> = earlier.filter_map(|values| Moments::of(values).ok()?.variance().ok()).collect();
-    if variances.len() < BASELINE {
-        return None;
-    }
-    let (now, usual) = (Moments::of(window(0)).ok()?, median(&variances).ok()?);
-    let ratio = now.variance().ok()? / usual;
-    let escalated = ratio > ESCALATED && now.stdev().ok()? > FLAT;
-    ratio.is_finite().then_some(Escalation { ratio, escalated })
+    let escalated = found.escalates && found.latest.variance > FLAT;
+    Some(VarianceEscalation { ratio, escalated, risk: found.risk() })
 }

@@ -1,11 +1,13 @@
 //! Signals of one host that belong together, and how much is at risk.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::advanced::Advanced;
 use super::sense::{Condition, Sense, Sensor, shown};
-use std::fmt;
+use crate::spike::ROBUST_Z;
 
 /// Signals no further apart than this are one chain (S0-16), ms.
 const LINK_MS: i64 = 300_000;
@@ -13,8 +15,6 @@ const LINK_MS: i64 = 300_000;
 const FEWEST: usize = 2;
 /// Most signals that are kept.
 const MOST: usize = 64;
-/// Robust z beyond which a sample is a spike: here a spike's risk begins.
-const SPIKE: f64 = 3.0;
 
 /// What a signal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ pub struct Chain {
     /// What they are, in the order they first came.
     pub kinds: Vec<Kind>,
     /// How much is at risk, 0.0..=1.0: that not every kind of them is harmless (noisy-or; Pearl, *Probabilistic reasoning in
-    /// intelligent systems*, 1988), each with the risk `1 - limit / (2 value)` it had at its worst.
+    /// intelligent systems*, 1988), each with the risk it had at its worst: of a veto `1 - limit / (2 value)`, so a half at the limit.
     pub risk: f64,
 }
 
@@ -154,11 +154,11 @@ fn risk(kind: Kind, senses: &[Sense; 3], advanced: Option<&Advanced>) -> Option<
         Kind::Fever => vetoed(Sensor::Fever),
         Kind::AutoImmune => vetoed(Sensor::AutoImmune),
         Kind::VarianceEscalation => {
-            let found = advanced?.variance_escalation.filter(|found| found.escalated)?;
-            Some(above(found.ratio, 2.0))
+            advanced?.variance_escalation.filter(|found| found.escalated).map(|found| found.risk)
         }
         Kind::Spike => {
-            let spike = advanced?.robust_z.filter(|found| found.spike).map(|found| 0.5 * (1.0 - SPIKE / found.z.abs()));
+            let spike =
+                advanced?.robust_z.filter(|found| found.spike).map(|found| 0.5 * (1.0 - ROBUST_Z / found.z.abs()));
             spike.or(advanced?.iqr_fences.outlier.then_some(0.0))
         }
     }
