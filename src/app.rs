@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
     Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed,
-    repository,
+    repository, source,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;

@@ -5,6 +5,7 @@ mod forge;
 mod memory;
 mod model;
 mod notices;
+mod source;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
+pub use self::source::source;
 use crate::config::{self, Settings};
 
 /// The backends behind the ports.

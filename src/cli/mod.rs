@@ -8,6 +8,7 @@ mod memory;
 mod people;
 mod plane;
 mod replay;
+mod sentinel;
 mod serve;
 mod timeline;
 mod verify_proof;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::Args),
     /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
     Replay(replay::Args),
+    /// The Variance Sentinel: how unstable a host is, watched live; advises, and changes nothing.
+    Sentinel(sentinel::Args),
     /// Incidents of a running server.
     Incidents(people::Incidents),
     /// Merge a change that waits for a person; of a merged one whose effect could not be judged: keep it.
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
             GOOD
         }
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
+        Command::Sentinel(args) => with_settings(cli.config, |given| sentinel::run(args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),

@@ -12,5 +12,6 @@ pub mod notify;
 pub mod policy;
 pub mod probe;
 pub mod seal_file;
+pub mod source;
 pub mod store;
 pub mod upstream;

@@ -1,0 +1,3 @@
+//! Sources of metrics. Every one of them only reads.
+
+pub mod host;

@@ -1,0 +1,143 @@
+//! What the Sentinel is fed with: the simulated host, or a source that is asked again and again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use sre_space_coherence::sentinel::Vitals;
+use sre_space_coherence::sentinel::sim::SimHost;
+use sre_space_domain::plain;
+use sre_space_ports::source::{Reading, Source, SourceError, Wanted, names};
+
+/// A source may answer this much later than it is asked, and what it measured until then is wanted too.
+const SLACK_MS: i64 = 60_000;
+
+/// What one look is told.
+pub struct Tick {
+    /// As of when, Unix ms.
+    pub now_ms: i64,
+    /// What was told.
+    pub told: Vec<Vitals>,
+    /// Why nothing was, where the source failed.
+    pub trouble: Option<String>,
+}
+
+/// The simulated host, or a source.
+pub enum Feed {
+    /// Simulated; its time is its own.
+    Simulated(SimHost),
+    /// Asked again and again.
+    Polled(Polled),
+}
+
+/// A source, and what it has told so far.
+pub struct Polled {
+    source: Arc<dyn Source>,
+    /// The host that is watched, once it is known.
+    host: Option<String>,
+    /// From here on is asked, Unix ms; `None` before the first answer.
+    since_ms: Option<i64>,
+    window_ms: i64,
+}
+
+impl Feed {
+    /// The simulated host.
+    pub fn simulated(seed: u64) -> Self {
+        Self::Simulated(SimHost::new(seed))
+    }
+
+    /// A source, asked for a window's worth first.
+    pub fn polled(source: Arc<dyn Source>, host: Option<String>, window_ms: i64) -> Self {
+        Self::Polled(Polled { source, host, since_ms: None, window_ms })
+    }
+
+    /// Whether its time is its own.
+    pub fn is_simulated(&self) -> bool {
+        match self {
+            Self::Simulated(_) => true,
+            Self::Polled(_) => false,
+        }
+    }
+
+    /// The source's name.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Simulated(_) => "sim",
+            Self::Polled(polled) => polled.source.name(),
+        }
+    }
+
+    /// The host that is watched, made safe to print.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Simulated(_) => "sim",
+            Self::Polled(polled) => polled.host.as_deref().unwrap_or("unknown"),
+        }
+    }
+
+    /// What the next look is told.
+    pub async fn next(&mut self) -> Result<Tick, SourceError> {
+        match self {
+            Self::Simulated(host) => {
+                let (now_ms, vitals) = host.tick();
+                Ok(Tick { now_ms, told: vec![vitals], trouble: None })
+            }
+            Self::Polled(polled) => polled.next().await,
+        }
+    }
+}
+
+impl Polled {
+    async fn next(&mut self) -> Result<Tick, SourceError> {
+        let asked_ms = Timestamp::now().as_millisecond();
+        let wanted = Wanted {
+            since_ms: self.since_ms.unwrap_or(asked_ms.saturating_sub(self.window_ms)),
+            until_ms: asked_ms.saturating_add(SLACK_MS),
+            metrics: Vec::new(),
+        };
+        let answer = self.source.read(&wanted).await;
+        let now_ms = Timestamp::now().as_millisecond();
+        match answer {
+            Ok(told) => {
+                let told = self.take_in(told.readings);
+                self.since_ms = Some(told.last().map_or(wanted.since_ms, |look| look.at_ms.saturating_add(1)));
+                Ok(Tick { now_ms, told, trouble: None })
+            }
+            Err(error) if self.since_ms.is_none() && !error.is_transient() => Err(error),
+            Err(error) => Ok(Tick { now_ms, told: Vec::new(), trouble: Some(plain::prose(&error.to_string(), 300)) }),
+        }
+    }
+
+    fn take_in(&mut self, readings: Vec<Reading>) -> Vec<Vitals> {
+        let named: Vec<Reading> =
+            readings.into_iter().map(|reading| Reading { host: plain::bare_name(&reading.host), ..reading }).collect();
+        if self.host.is_none() {
+            self.host = most_told(&named);
+        }
+        vitals(named.iter().filter(|reading| Some(&reading.host) == self.host.as_ref()))
+    }
+}
+
+/// The host with the most readings; of equals the first by name.
+fn most_told(readings: &[Reading]) -> Option<String> {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    readings.iter().for_each(|reading| *counts.entry(&reading.host).or_default() += 1);
+    counts.into_iter().min_by_key(|(_, count)| -count).map(|(host, _)| host.to_owned())
+}
+
+/// One look for each moment, in order of time.
+fn vitals<'a>(readings: impl Iterator<Item = &'a Reading>) -> Vec<Vitals> {
+    let mut looks: BTreeMap<i64, Vitals> = BTreeMap::new();
+    for Reading { metric, at_ms, value, .. } in readings {
+        let look = looks.entry(*at_ms).or_insert(Vitals { at_ms: *at_ms, ..Vitals::default() });
+        match metric.as_str() {
+            names::CPU => look.cpu = Some(value * 100.0),
+            names::MEMORY => look.memory = Some(*value),
+            names::RECEIVED => look.received = Some(*value),
+            names::SENT => look.sent = Some(*value),
+            _ => {}
+        }
+    }
+    looks.into_values().collect()
+}
