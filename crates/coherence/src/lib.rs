@@ -4,14 +4,18 @@
 //! Pure statistics over plain data, with time passed in. No I/O, no clock and no randomness of its own; series come from
 //! a `Source` of the ports, findings go to Brain as evidence and to Guardrail as reasons.
 
+pub mod anomaly;
+pub mod change;
 pub mod escalation;
 pub mod ewma;
 pub mod exhaustion;
 pub mod moments;
 pub mod robust;
 pub mod rolling;
+pub mod season;
 pub mod sentinel;
 pub mod series;
+pub mod sketch;
 pub mod spike;
 pub mod trend;
 pub mod undefined;

@@ -23,7 +23,12 @@ impl Rolling {
         if !(1..=LONGEST).contains(&window) {
             return Err(Undefined::BadArgument);
         }
-        Ok(Self { window, recent: VecDeque::new(), sorted: Vec::new() })
+        Ok(Self::of_at_most(window))
+    }
+
+    /// Over this many samples, brought into 1..=[`LONGEST`].
+    pub(crate) fn of_at_most(window: usize) -> Self {
+        Self { window: window.clamp(1, LONGEST), recent: VecDeque::new(), sorted: Vec::new() }
     }
 
     /// Takes one more sample in and lets the oldest go once the window is full; one that is not finite is refused and
