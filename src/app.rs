@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed,
-    repository, source,
+    Parts, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres,
+    look_at_sources, memory, metric_source, policies, reembed, repository, source,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;

@@ -11,6 +11,7 @@ mod model;
 mod notify;
 mod profile;
 mod sentinel;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::Model;
 pub use self::notify::{Channels, Slack};
 pub use self::sentinel::{Sentinel, SourceName};
+pub use self::sources::{CloudWatch, Sources};
 
 /// A mistake in the settings: key, value, and what would be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -87,6 +89,8 @@ pub struct Settings {
     pub memory: Memory,
     /// Who is told, and where.
     pub channels: Channels,
+    /// Whose metrics are read, and as whom.
+    pub sources: Sources,
     /// Policies in place of the built-in ones.
     pub policy_dir: Option<PathBuf>,
     /// Bearer token.
@@ -142,6 +146,7 @@ impl Reader<'_> {
             memory: self.memory(),
             demo: self.optional("SRE_SPACE_DEMO_URL"),
             channels: self.channels(),
+            sources: self.sources(),
             policy_dir: self.optional("SRE_SPACE_POLICY_DIR").map(PathBuf::from),
             token: self.secret("SRE_SPACE_TOKEN").map(Secret::new),
             public_read: self.one_of("SRE_SPACE_PUBLIC_READ", &["true", "false"]) == "true",

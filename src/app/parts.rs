@@ -6,6 +6,7 @@ mod memory;
 mod model;
 mod notices;
 mod source;
+mod sources;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
-pub use self::source::source;
+pub use self::source::{csv_rows, source};
+pub use self::sources::{Sourced, look_at_sources, metric_source};
 use crate::config::{self, Settings};
 
 /// The backends behind the ports.

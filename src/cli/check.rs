@@ -49,6 +49,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("ingest tokens", Ok(tokens(&settings))),
         ];
         findings.extend(app::look_at_channels(&settings.channels).await);
+        findings.extend(app::look_at_sources(&settings).await);
         let bad = findings.iter().filter(|(_, found)| found.is_err()).count();
         findings.iter().for_each(|finding| println!("{}", told(finding)));
         Ok(if bad == 0 { GOOD } else { BAD })

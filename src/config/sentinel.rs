@@ -21,7 +21,7 @@ pub struct Sentinel {
     pub advanced: bool,
 }
 
-/// Sources of metrics, besides the simulator, which needs no settings and is no port.
+/// Sources of a host's metrics; the simulator and a file need no settings and are none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceName {
     /// This host.
@@ -32,8 +32,6 @@ pub enum SourceName {
     Prometheus,
     /// OTLP metrics.
     Otlp,
-    /// A file.
-    Csv,
     /// Darshan's summaries.
     Darshan,
     /// CloudWatch.
@@ -49,7 +47,6 @@ impl fmt::Display for SourceName {
             Self::Datadog => "datadog",
             Self::Prometheus => "prometheus",
             Self::Otlp => "otlp",
-            Self::Csv => "csv",
             Self::Darshan => "darshan",
             Self::Cloudwatch => "cloudwatch",
             Self::Newrelic => "newrelic",

@@ -7,4 +7,5 @@ mod loops;
 mod model;
 mod notices;
 mod sentinel;
+mod sources;
 mod tidy;

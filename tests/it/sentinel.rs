@@ -67,6 +67,38 @@ fn this_host_is_judged_once_it_has_warmed_up() {
 }
 
 #[test]
+fn a_file_is_judged_row_by_row() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("cpu.csv");
+    let row = |at: i64| {
+        let value = if at == 900 { 99.0 } else { 20.0 + ((at * 7) % 11) as f64 / 10.0 };
+        let stamp = jiff::Timestamp::from_second(at * 300).expect("a moment").strftime("%Y-%m-%d %H:%M:%S").to_string();
+        format!("{stamp},{value}\n")
+    };
+    std::fs::write(&file, format!("timestamp,value\n{}", (0..1_000).map(row).collect::<String>())).expect("written");
+    let told = sentinel(&["--source", "csv", "--input", file.to_str().expect("a path"), "-o", "json"]);
+    assert!(told.status.success(), "{}", text(&told.stderr));
+    let rows: Vec<Value> = text(&told.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let keys: Vec<&str> = rows[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!((rows.len(), keys), (1_000, vec!["timestamp", "value", "anomaly_score", "flags"]));
+    assert!(rows.iter().all(|row| row["anomaly_score"].as_f64().is_some_and(|score| (0.0..=1.0).contains(&score))));
+    assert_eq!(
+        (rows[0]["timestamp"].as_str(), rows[900]["flags"][0].as_str()),
+        (Some("1970-01-01 00:00:00"), Some("ANOMALY"))
+    );
+    let none = sentinel(&["--source", "csv"]);
+    assert_eq!(none.status.code(), Some(2), "{}", text(&none.stderr));
+}
+
+#[test]
+fn a_source_that_lacks_its_settings_is_wrong_configuration() {
+    let told = sentinel(&["--source", "datadog", "--once"]);
+    let said = text(&told.stderr);
+    assert_eq!(told.status.code(), Some(2), "{said}");
+    assert!(said.contains("DATADOG_API_KEY") && said.contains("DATADOG_APP_KEY"), "{said}");
+}
+
+#[test]
 fn an_unknown_source_is_wrong_usage() {
     let told = sentinel(&["--source", "crystal-ball"]);
     let said = text(&told.stderr);

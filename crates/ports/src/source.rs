@@ -1,5 +1,7 @@
 //! Sources of metrics: this host, a file, or somebody else's monitoring, read and never written.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -13,6 +15,10 @@ pub mod names {
     pub const RECEIVED: &str = "system.network.packet.count.receive";
     /// Packets sent since the host began.
     pub const SENT: &str = "system.network.packet.count.transmit";
+    /// Packets received in a second, of sources that keep no count since the host began.
+    pub const RECEIVED_RATE: &str = "system.network.packet.rate.receive";
+    /// Packets sent in a second, of sources that keep no count since the host began.
+    pub const SENT_RATE: &str = "system.network.packet.rate.transmit";
 }
 
 /// One value that a source told.
@@ -97,4 +103,17 @@ pub trait Source: Send + Sync {
 
     /// What it has of what is wanted. A source without any answers an empty list: that nothing was measured is no error.
     async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError>;
+
+    /// How it is, in a sentence: what it has of the hour before `now_ms`, Unix ms.
+    async fn look(&self, now_ms: i64) -> Result<String, SourceError> {
+        let wanted = Wanted { since_ms: now_ms - 3_600_000, until_ms: now_ms, metrics: vec![] };
+        let told = self.read(&wanted).await?;
+        let different = |name: fn(&Reading) -> &String| told.readings.iter().map(name).collect::<BTreeSet<_>>().len();
+        let (hosts, metrics) = (different(|reading| &reading.host), different(|reading| &reading.metric));
+        let readings = told.readings.len();
+        Ok(format!(
+            "last hour: {readings} readings of {metrics} metrics from {hosts} hosts, {} refused",
+            told.refused_rows
+        ))
+    }
 }

@@ -13,6 +13,9 @@ use sre_space_ports::source::{Reading, Source, SourceError, Wanted, names};
 /// A source may answer this much later than it is asked, and what it measured until then is wanted too.
 const SLACK_MS: i64 = 60_000;
 
+/// So many windows are asked for at first.
+const WINDOWS: i64 = 10;
+
 /// What one look is told.
 pub struct Tick {
     /// As of when, Unix ms.
@@ -38,7 +41,25 @@ pub struct Polled {
     host: Option<String>,
     /// From here on is asked, Unix ms; `None` before the first answer.
     since_ms: Option<i64>,
-    window_ms: i64,
+    /// How far back is asked at first.
+    first_ms: i64,
+    packets: Packets,
+}
+
+/// Packets counted up from rates, for sources that keep no count; and up to when, Unix ms.
+#[derive(Default)]
+struct Packets {
+    at_ms: Option<i64>,
+    received: f64,
+    sent: f64,
+}
+
+/// One moment, as it was told.
+#[derive(Default)]
+struct Moment {
+    vitals: Vitals,
+    received_rate: Option<f64>,
+    sent_rate: Option<f64>,
 }
 
 impl Feed {
@@ -47,9 +68,10 @@ impl Feed {
         Self::Simulated(SimHost::new(seed))
     }
 
-    /// A source, asked for a window's worth first.
+    /// A source, asked first for the windows that are compared with the present one.
     pub fn polled(source: Arc<dyn Source>, host: Option<String>, window_ms: i64) -> Self {
-        Self::Polled(Polled { source, host, since_ms: None, window_ms })
+        let first_ms = window_ms.saturating_mul(WINDOWS);
+        Self::Polled(Polled { source, host, since_ms: None, first_ms, packets: Packets::default() })
     }
 
     /// Whether its time is its own.
@@ -92,7 +114,7 @@ impl Polled {
     async fn next(&mut self) -> Result<Tick, SourceError> {
         let asked_ms = Timestamp::now().as_millisecond();
         let wanted = Wanted {
-            since_ms: self.since_ms.unwrap_or(asked_ms.saturating_sub(self.window_ms)),
+            since_ms: self.since_ms.unwrap_or(asked_ms.saturating_sub(self.first_ms)),
             until_ms: asked_ms.saturating_add(SLACK_MS),
             metrics: Vec::new(),
         };
@@ -115,7 +137,8 @@ impl Polled {
         if self.host.is_none() {
             self.host = most_told(&named);
         }
-        vitals(named.iter().filter(|reading| Some(&reading.host) == self.host.as_ref()))
+        let moments = moments(named.iter().filter(|reading| Some(&reading.host) == self.host.as_ref()));
+        moments.into_values().map(|moment| self.packets.count(moment)).collect()
     }
 }
 
@@ -126,18 +149,38 @@ fn most_told(readings: &[Reading]) -> Option<String> {
     counts.into_iter().min_by_key(|(_, count)| -count).map(|(host, _)| host.to_owned())
 }
 
-/// One look for each moment, in order of time.
-fn vitals<'a>(readings: impl Iterator<Item = &'a Reading>) -> Vec<Vitals> {
-    let mut looks: BTreeMap<i64, Vitals> = BTreeMap::new();
+/// What was told of each moment, in order of time.
+fn moments<'a>(readings: impl Iterator<Item = &'a Reading>) -> BTreeMap<i64, Moment> {
+    let mut moments: BTreeMap<i64, Moment> = BTreeMap::new();
     for Reading { metric, at_ms, value, .. } in readings {
-        let look = looks.entry(*at_ms).or_insert(Vitals { at_ms: *at_ms, ..Vitals::default() });
-        match metric.as_str() {
-            names::CPU => look.cpu = Some(value * 100.0),
-            names::MEMORY => look.memory = Some(*value),
-            names::RECEIVED => look.received = Some(*value),
-            names::SENT => look.sent = Some(*value),
-            _ => {}
-        }
+        let moment = moments.entry(*at_ms).or_default();
+        moment.vitals.at_ms = *at_ms;
+        let place = match metric.as_str() {
+            names::CPU => &mut moment.vitals.cpu,
+            names::MEMORY => &mut moment.vitals.memory,
+            names::RECEIVED => &mut moment.vitals.received,
+            names::SENT => &mut moment.vitals.sent,
+            names::RECEIVED_RATE => &mut moment.received_rate,
+            names::SENT_RATE => &mut moment.sent_rate,
+            _ => continue,
+        };
+        *place = Some(if metric == names::CPU { value * 100.0 } else { *value });
     }
-    looks.into_values().collect()
+    moments
+}
+
+impl Packets {
+    /// The vitals of a moment; where it has rates and no counts, a rate stands for the time since the moment before.
+    fn count(&mut self, moment: Moment) -> Vitals {
+        let mut vitals = moment.vitals;
+        let (Some(received), Some(sent)) = (moment.received_rate, moment.sent_rate) else { return vitals };
+        let passed_ms = vitals.at_ms.saturating_sub(self.at_ms.unwrap_or(vitals.at_ms)).max(0);
+        let passed_s = passed_ms as f64 / 1_000.0;
+        self.at_ms = Some(vitals.at_ms);
+        self.received += received.max(0.0) * passed_s;
+        self.sent += sent.max(0.0) * passed_s;
+        vitals.received = vitals.received.or(Some(self.received));
+        vitals.sent = vitals.sent.or(Some(self.sent));
+        vitals
+    }
 }

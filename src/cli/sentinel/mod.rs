@@ -3,10 +3,12 @@
 
 mod feed;
 mod lines;
+mod rows;
 mod screen;
 mod view;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -24,8 +26,11 @@ use crate::config::{self, Given, SourceName};
 #[derive(ClapArgs)]
 pub struct Args {
     /// Where samples come from.
-    #[arg(long, value_enum, default_value_t = From::Sim)]
-    source: From,
+    #[arg(long, value_enum, default_value_t = Origin::Sim)]
+    source: Origin,
+    /// The file of `--source csv`.
+    #[arg(long, value_name = "FILE", required_if_eq("source", "csv"))]
+    input: Option<PathBuf>,
     /// One report, as soon as there are samples enough for one.
     #[arg(long, conflicts_with = "ticks")]
     once: bool,
@@ -45,7 +50,7 @@ pub struct Args {
 
 /// Where samples come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum From {
+enum Origin {
     /// A simulated host on which four things go wrong, seeded.
     Sim,
     /// This host.
@@ -56,7 +61,7 @@ enum From {
     Prometheus,
     /// OTLP metrics.
     Otlp,
-    /// A file.
+    /// A file of `timestamp,value`, each row judged by the anomaly detector.
     Csv,
     /// Darshan's summaries.
     Darshan,
@@ -66,15 +71,15 @@ enum From {
     Newrelic,
 }
 
-impl From {
-    fn name(self) -> Option<SourceName> {
+impl Origin {
+    /// The source that is polled; nothing where none is.
+    fn polled(self) -> Option<SourceName> {
         match self {
-            Self::Sim => None,
+            Self::Sim | Self::Csv => None,
             Self::Live => Some(SourceName::Live),
             Self::Datadog => Some(SourceName::Datadog),
             Self::Prometheus => Some(SourceName::Prometheus),
             Self::Otlp => Some(SourceName::Otlp),
-            Self::Csv => Some(SourceName::Csv),
             Self::Darshan => Some(SourceName::Darshan),
             Self::Cloudwatch => Some(SourceName::Cloudwatch),
             Self::Newrelic => Some(SourceName::Newrelic),
@@ -145,8 +150,11 @@ fn is_warming_up(report: &Report) -> bool {
 /// Watches until interrupted, or for as long as was asked.
 pub fn run(args: Args, given: &Given) -> Result<u8> {
     let settings = given.settings()?;
+    if let (Origin::Csv, Some(input)) = (args.source, &args.input) {
+        return rows::run(input, args.ticks, args.output);
+    }
     on_runtime(async move {
-        let feed = match args.source.name() {
+        let feed = match args.source.polled() {
             None => Feed::simulated(args.seed),
             Some(name) => Feed::polled(source(name, &settings)?, args.host, settings.sentinel.limits.window_ms),
         };

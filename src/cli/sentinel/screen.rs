@@ -135,13 +135,15 @@ fn key(event: &Event) -> Option<Key> {
         return Some(Key::Redraw);
     }
     let pressed = event.as_key_event().filter(|pressed| pressed.kind == KeyEventKind::Press)?;
-    match pressed.code {
-        KeyCode::Char('c') if pressed.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Quit),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
-        KeyCode::Char('p' | ' ') => Some(Key::Pause),
-        KeyCode::Char('s') => Some(Key::Step),
-        KeyCode::Char('a') => Some(Key::Advanced),
-        _ => None,
+    if pressed.code == KeyCode::Esc {
+        return Some(Key::Quit);
+    }
+    match (pressed.code.as_char()?, pressed.modifiers.contains(KeyModifiers::CONTROL)) {
+        ('c', true) | ('q', false) => Some(Key::Quit),
+        ('p' | ' ', false) => Some(Key::Pause),
+        ('s', false) => Some(Key::Step),
+        ('a', false) => Some(Key::Advanced),
+        (_, true | false) => None,
     }
 }
 

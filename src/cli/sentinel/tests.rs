@@ -127,3 +127,24 @@ async fn one_look_waits_for_the_end_of_the_warm_up() {
     let look = watch.once(Duration::ZERO).await.expect("a look");
     assert_eq!((look.report.status, look.report.tick), (Status::Nominal, 5));
 }
+
+#[tokio::test]
+async fn rates_of_packets_are_counted_up_and_a_slow_source_gets_a_longer_window() {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let one = |metric: &str, at_ms: i64, value: f64| Reading {
+        host: "a".to_owned(),
+        metric: metric.to_owned(),
+        at_ms,
+        value,
+    };
+    let told = (0..20_i64).flat_map(|back| {
+        let at_ms = now - 15_000 * (20 - back);
+        [one(names::RECEIVED_RATE, at_ms, 100.0), one(names::SENT_RATE, at_ms, 150.0), one(names::CPU, at_ms, 0.25)]
+    });
+    let source = Scripted::new(vec![Ok(Told { readings: told.collect(), ..Told::default() })]);
+    let mut watch = Watch::new(Feed::polled(source, None, 60_000), &settings());
+    let report = watch.look().await.expect("a look").report;
+    let immune = &report.sensors[2];
+    assert_eq!((immune.condition, immune.value, immune.limit), (Condition::Veto, Some(1.5), 1.1));
+    assert_eq!(report.load.map(|load| load.samples), Some(12), "a sample each 15 s, and a window of 60 s");
+}

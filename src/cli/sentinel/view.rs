@@ -145,16 +145,24 @@ fn sensor_row(sense: &Sense, report: &Report) -> Line<'static> {
     let name = match sense.sensor {
         Sensor::Seizure => "seizure      load swings",
         Sensor::Fever => "fever        memory grows",
-        Sensor::AutoImmune => "auto-immune  calls multiply",
+        Sensor::AutoImmune => "auto-immune  more out than in",
     };
     let value = sense.value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
     let (style, word) = condition(sense);
     let lasted = sense.since.zip(report.at).map(|(since, at)| at.as_second().saturating_sub(since.as_second()));
     let lasted = lasted.map_or_else(String::new, |lasted_s| format!(" for {lasted_s} s"));
     Line::from(vec![
-        Span::raw(format!("{name:<28} {value:>8} of {:<6} {:<18}", sense.limit, sense.sensor.unit())),
+        Span::raw(format!("{name:<30}{value:>8} of {:<5} {:<7}", sense.limit, unit(sense.sensor))),
         Span::styled(format!("{word}{lasted}"), style),
     ])
+}
+
+fn unit(sensor: Sensor) -> &'static str {
+    match sensor {
+        Sensor::Seizure => "points",
+        Sensor::Fever => "MB/s",
+        Sensor::AutoImmune => "out/in",
+    }
 }
 
 fn condition(sense: &Sense) -> (Style, String) {

@@ -2,9 +2,12 @@
 //! and started again. One that is not installed is [`Missing`], with the name a skipped test reports.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cloudwatch;
 mod kafka;
+pub mod monitors;
 pub mod openai;
 mod postgres;
+mod prometheus;
 mod qdrant;
 pub mod recipients;
 mod redis;
@@ -18,8 +21,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+pub use self::cloudwatch::CloudWatch;
 pub use self::kafka::Kafka;
 pub use self::postgres::Postgres;
+pub use self::prometheus::{Exporter, Prometheus};
 pub use self::qdrant::{Books, Qdrant};
 pub use self::redis::Redis;
 
@@ -45,7 +50,7 @@ fn find(program: &'static str, folders: &[PathBuf]) -> Result<PathBuf, Missing> 
 }
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }

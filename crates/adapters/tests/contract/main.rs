@@ -13,6 +13,7 @@ mod postgres;
 mod qdrant;
 mod redis;
 mod shared;
+mod sources;
 
 use std::future::Future;
 
@@ -31,6 +32,7 @@ fn main() {
         .chain(qdrant::trials())
         .chain(embeddings::trials())
         .chain(notify::trials())
+        .chain(sources::trials())
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

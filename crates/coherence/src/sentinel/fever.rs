@@ -12,16 +12,15 @@ const MB: f64 = 1e6;
 /// Growth of used memory without its largest step, megabytes a second, against its limit (S0-06). The largest step is left out,
 /// with the time it took, so that one big allocation is no fever.
 pub(super) fn sense(window: &[Vitals], limit_mb_s: f64) -> Sense {
-    let used: Vec<(i64, f64)> = window.iter().filter_map(|look| Some((look.at_ms, look.memory?))).collect();
+    let samples = window.iter().filter(|look| look.memory.is_some()).count();
     let calm = Sense::calm(Sensor::Fever, None, limit_mb_s);
-    if used.is_empty() {
+    if samples == 0 {
         return calm.unknown(Why::NotMeasured);
     }
-    if used.len() < WARM_UP {
-        return calm.warming_up(used.len());
+    if samples < WARM_UP {
+        return calm.warming_up(samples);
     }
-    let recent: Vec<Vitals> = tail(window, SPAN_MS, WARM_UP).to_vec();
-    let Some(velocity) = velocity(&recent) else { return calm.unknown(Why::NotMeasured) };
+    let Some(velocity) = velocity(tail(window, SPAN_MS, WARM_UP)) else { return calm.unknown(Why::NotMeasured) };
     let calm = Sense::calm(Sensor::Fever, Some(velocity), limit_mb_s);
     if velocity > limit_mb_s { calm.vetoed() } else { calm }
 }

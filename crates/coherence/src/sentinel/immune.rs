@@ -15,15 +15,15 @@ const SURE: f64 = 3.0;
 /// test of two equal Poisson rates (Przyborowski and Wilenski, *Homogeneity of results in testing samples from Poisson series*,
 /// Biometrika 31, 1940, in the large). Where nothing arrives the ratio is told as if one packet had: its lower bound.
 pub(super) fn sense(window: &[Vitals], limit: f64) -> Sense {
-    let counters: Vec<(f64, f64)> = window.iter().filter_map(counters).collect();
+    let samples = window.iter().filter_map(counters).count();
     let calm = Sense::calm(Sensor::AutoImmune, None, limit);
-    if counters.is_empty() {
+    if samples == 0 {
         return calm.unknown(Why::NotMeasured);
     }
-    if counters.len() < WARM_UP {
-        return calm.warming_up(counters.len());
+    if samples < WARM_UP {
+        return calm.warming_up(samples);
     }
-    let recent: Vec<(f64, f64)> = tail(window, SPAN_MS, WARM_UP).iter().filter_map(self::counters).collect();
+    let recent: Vec<(f64, f64)> = tail(window, SPAN_MS, WARM_UP).iter().filter_map(counters).collect();
     let (received, sent) = counted(&recent);
     if received + sent == 0.0 {
         return calm.unknown(Why::NoTraffic);

@@ -10,7 +10,7 @@ pub struct Limits {
     pub fever_mb_s: f64,
     /// Above so many packets sent for each one received, traffic is amplified.
     pub amplification: f64,
-    /// How far back variance is measured.
+    /// How far back variance is measured; of a source too slow for a dozen samples in that time, over a dozen samples.
     pub window_ms: i64,
     /// A source whose newest sample is older than this says nothing about now.
     pub stale_ms: i64,

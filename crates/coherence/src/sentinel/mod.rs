@@ -98,9 +98,10 @@ impl Sentinel {
     }
 
     fn sense(&mut self) -> [Sense; 3] {
-        let window = self.window.recent(self.limits.window_ms);
+        let limits = Limits { window_ms: self.window.span_ms(), ..self.limits };
+        let window = self.window.recent(limits.window_ms);
         [
-            self.seizure.sense(window, &self.limits),
+            self.seizure.sense(window, &limits),
             fever::sense(window, self.limits.fever_mb_s),
             immune::sense(window, self.limits.amplification),
         ]
@@ -111,14 +112,14 @@ impl Sentinel {
         if is_stale {
             return (Mode::Basic { cause: "its samples are stale".to_owned() }, None);
         }
-        match judge(&self.window.cpu(), self.limits.window_ms) {
+        match judge(&self.window.cpu(), self.window.span_ms()) {
             Ok(found) => (Mode::Advanced, Some(found)),
             Err(cause) => (Mode::Basic { cause: format!("it {cause}") }, None),
         }
     }
 
     fn load(&self) -> Option<Load> {
-        Load::of(self.window.recent(self.limits.window_ms))
+        Load::of(self.window.recent(self.window.span_ms()))
     }
 }
 

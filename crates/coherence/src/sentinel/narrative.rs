@@ -3,7 +3,7 @@
 use super::WARM_UP;
 use super::chain::{Chain, Kind};
 use super::report::{Flag, Mode, Report, Status};
-use super::sense::{Condition, Sense, Sensor, Veto};
+use super::sense::{Action, Condition, Sense, Sensor, Veto};
 
 /// The sentences of a report.
 pub(super) fn of(report: &Report) -> String {
@@ -51,10 +51,10 @@ fn sentence(report: &Report, veto: &Veto) -> String {
     let advice = match veto.sensor {
         Sensor::Seizure => "shed load",
         Sensor::Fever => "throttle what allocates",
-        Sensor::AutoImmune => match veto.action == veto.sensor.action(true) {
-            true => "retries are not the whole of it, break the circuit",
-            false => "cap retries",
-        },
+        Sensor::AutoImmune if veto.action == Action::BreakCircuit => {
+            "capping retries did not end it, break the circuit"
+        }
+        Sensor::AutoImmune => "cap retries",
     };
     format!("{found}: {advice}.")
 }

@@ -8,6 +8,9 @@ const MOST: usize = 16_384;
 /// So many windows are kept: what the advanced part compares the present one with.
 const WINDOWS: i64 = 10;
 
+/// A window holds so many samples of a source that is too slow to give them in the time asked for.
+const FEWEST: i64 = 12;
+
 /// One look at a host. What was not measured is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Vitals {
@@ -41,15 +44,14 @@ impl Vitals {
 #[derive(Debug)]
 pub(super) struct Window {
     looks: Vec<Vitals>,
-    keep_ms: i64,
+    window_ms: i64,
     ahead_ms: i64,
     told_ms: Option<i64>,
 }
 
 impl Window {
     pub(super) fn new(limits: &Limits) -> Self {
-        let keep_ms = limits.window_ms.saturating_mul(WINDOWS);
-        Self { looks: Vec::new(), keep_ms, ahead_ms: limits.stale_ms, told_ms: None }
+        Self { looks: Vec::new(), window_ms: limits.window_ms, ahead_ms: limits.stale_ms, told_ms: None }
     }
 
     /// Takes in what is newer than what there is. A look from far in the future is refused: it would shut out all that follow.
@@ -83,6 +85,15 @@ impl Window {
         &self.looks[self.looks.partition_point(|look| look.at_ms <= after)..]
     }
 
+    /// The window's length, ms: as asked for, and longer where the source is slow.
+    pub(super) fn span_ms(&self) -> i64 {
+        let last = &self.looks[self.looks.len().saturating_sub(usize::try_from(FEWEST).unwrap_or_default() + 1)..];
+        let mut apart: Vec<i64> = last.windows(2).map(|pair| pair[1].at_ms.saturating_sub(pair[0].at_ms)).collect();
+        apart.sort_unstable();
+        let usual = apart.get(apart.len() / 2).copied().unwrap_or_default();
+        self.window_ms.max(usual.saturating_mul(FEWEST))
+    }
+
     /// CPU over all that is kept.
     pub(super) fn cpu(&self) -> Series {
         let sample = |look: &Vitals| Some(Sample { at_ms: look.at_ms, value: look.cpu? });
@@ -90,7 +101,7 @@ impl Window {
     }
 
     fn forget(&mut self) {
-        let kept = self.recent(self.keep_ms).len().min(MOST);
+        let kept = self.recent(self.span_ms().saturating_mul(WINDOWS)).len().min(MOST);
         self.looks.drain(..self.looks.len() - kept);
     }
 }

@@ -53,7 +53,7 @@ impl<Took> Default for Books<Took> {
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("nobody panics with it")
 }
 
@@ -63,13 +63,13 @@ impl<Took> Books<Took> {
         held(&self.faults).pop_front()
     }
 
-    fn take(&self, took: Took) {
+    pub(crate) fn take(&self, took: Took) {
         held(&self.took).push(took);
     }
 }
 
 impl<Took: Clone + Send + 'static> Recipient<Took> {
-    fn http(router: impl FnOnce(Arc<Books<Took>>) -> Router + Send + 'static) -> Self {
+    pub(crate) fn http(router: impl FnOnce(Arc<Books<Took>>) -> Router + Send + 'static) -> Self {
         Self::start(|listener, books| async move {
             listener.set_nonblocking(true).expect("a socket");
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
