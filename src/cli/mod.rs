@@ -17,7 +17,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Given, KEYS, Mistakes};
 
@@ -90,7 +91,7 @@ enum ConfigCommand {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     let code = match cli.command {
         Command::UserPlane { args } => return marketplace::run(args),
         Command::Version => {
@@ -116,6 +117,29 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)
+}
+
+/// The command line. Where a value is wrong clap names those that are right and leaves out the usage.
+fn parsed() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::InvalidValue {
+            eprintln!("{error}\n{}", usage());
+            std::process::exit(WRONG.into());
+        }
+        error.exit()
+    })
+}
+
+/// The usage of the command that was named.
+fn usage() -> String {
+    let mut command = Cli::command();
+    command.build();
+    for word in std::env::args().skip(1) {
+        if let Some(named) = command.find_subcommand(&word).cloned() {
+            command = named;
+        }
+    }
+    command.render_usage().to_string()
 }
 
 fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {

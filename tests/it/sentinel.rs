@@ -53,7 +53,10 @@ fn a_pipe_gets_plain_lines_and_the_incident_at_the_end() {
     let lines = text(&told.stdout);
     assert!(told.status.success() && lines.lines().count() == 81 && !lines.contains('\u{1b}'), "{lines}");
     let last = lines.lines().last().expect("a line");
-    assert!(last.contains("Incident since") && last.contains("risk 0.9"), "{last}");
+    assert!(
+        last.contains("Incident since") && last.contains("(fever, auto_immune, spike, seizure), risk 1.00."),
+        "{last}"
+    );
 }
 
 #[test]

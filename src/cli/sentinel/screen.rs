@@ -1,6 +1,5 @@
 //! The Sentinel in the terminal: looks, keys and signals in, frames out.
 
-use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -103,7 +102,7 @@ impl Screen {
     /// A screen as it is after these looks.
     #[cfg(test)]
     pub fn after(looks: Vec<Look>) -> Self {
-        let mut screen = Self { drawn: VecDeque::new(), look: None, is_paused: false };
+        let mut screen = Self::default();
         looks.into_iter().for_each(|look| screen.take_in(look));
         screen
     }

@@ -89,13 +89,8 @@ fn header(look: &Look, is_paused: bool) -> Paragraph<'_> {
         Mode::Advanced => "advanced".to_owned(),
         Mode::Basic { cause } => format!("basic ({cause})"),
     };
-    let place = format!(
-        "  {} {}  {}  look {}  lag {lag}  mode {mode}",
-        look.source,
-        report.host,
-        clock(report.at),
-        report.tick
-    );
+    let (source, host, at, tick) = (look.source, &report.host, clock(report.at), report.tick);
+    let place = format!("  host {host}  source {source}  {at}  look {tick}  lag {lag}  {mode}");
     let mut line = vec![Span::styled(report.status.to_string(), bold(color(report.status))), Span::raw(place)];
     line.extend(is_paused.then(|| Span::styled("  PAUSED", bold(Color::Yellow))));
     Paragraph::new(Line::from(line)).block(Block::bordered().title(" SRE-Space: the Variance Sentinel "))

@@ -29,6 +29,7 @@ use self::memory::EventMemory;
 use self::report::Readings;
 use self::seizure::Seizure;
 use self::vitals::Window;
+use crate::undefined::Undefined;
 
 /// Below so many samples in the window nothing is judged (S0-10).
 pub const WARM_UP: usize = 5;
@@ -114,6 +115,8 @@ impl Sentinel {
         }
         match judge(&self.window.cpu(), self.window.span_ms()) {
             Ok(found) => (Mode::Advanced, Some(found)),
+            // Without how many there are, so that the cause stays the same until it is gone.
+            Err(Undefined::TooFew { needs, .. }) => (Mode::Basic { cause: format!("it needs {needs} samples") }, None),
             Err(cause) => (Mode::Basic { cause: format!("it {cause}") }, None),
         }
     }

@@ -161,7 +161,7 @@ fn a_sensor_that_goes_on_and_off_flaps() {
     let mut host = Host::basic();
     host.calm_for(60, 20.0);
     // Ten seconds hold one or two of these pulses, and two are above the limit.
-    let sent = |second: u32| if second % 7 == 0 { 1_800.0 } else { 1_000.0 };
+    let sent = |second: u32| if second.is_multiple_of(7) { 1_800.0 } else { 1_000.0 };
     let reports: Vec<Report> = (0..35).map(|second| host.second(20.0, 0.0, sent(second))).collect();
     let flapping = reports.iter().filter(|report| report.flags == [Flag::Flapping]).count();
     assert!(flapping > 0 && reports[..10].iter().all(|report| report.flags.is_empty()), "{flapping}");
