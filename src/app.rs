@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, SIGNAL_TABLES, Sourced, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres,
-    look_at_signals, look_at_sources, memory, metric_source, policies, reembed, repository, signals,
+    Parts, SIGNAL_TABLES, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory, look_at_model,
+    look_at_postgres, look_at_signals, look_at_sources, memory, metric_source, policies, reembed, repository, signals,
+    source,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;

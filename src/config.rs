@@ -10,6 +10,7 @@ mod memory;
 mod model;
 mod notify;
 mod profile;
+mod sentinel;
 mod sources;
 mod supabase;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use self::keys::{KEYS, Key, example, without_password};
 pub use self::memory::{Embeddings, Memory, Qdrant};
 pub use self::model::Model;
 pub use self::notify::{Channels, Slack};
+pub use self::sentinel::{Sentinel, SourceName};
 pub use self::sources::{CloudWatch, Sources};
 pub use self::supabase::Supabase;
 
@@ -114,6 +116,8 @@ pub struct Settings {
     pub max_attempts: u32,
     /// A span slower than this is bad, milliseconds.
     pub latency_ms: u64,
+    /// The Variance Sentinel.
+    pub sentinel: Sentinel,
 }
 
 impl Settings {
@@ -161,6 +165,7 @@ impl Reader<'_> {
             confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
             latency_ms: self.number("SRE_SPACE_LATENCY_MS", |n: &u64| *n > 0),
+            sentinel: self.sentinel(),
         }
     }
 

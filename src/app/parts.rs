@@ -6,6 +6,7 @@ mod memory;
 mod model;
 mod notices;
 mod signals;
+mod source;
 mod sources;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
 pub use self::signals::{SIGNAL_TABLES, look_at_signals, signals};
+pub use self::source::{csv_rows, source};
 pub use self::sources::{Sourced, look_at_sources, metric_source};
 use crate::config::{self, Settings};
 

@@ -9,6 +9,7 @@ mod memory;
 mod people;
 mod plane;
 mod replay;
+mod sentinel;
 mod serve;
 mod simulate;
 mod timeline;
@@ -18,7 +19,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Given, KEYS, Mistakes};
 
@@ -55,6 +57,8 @@ enum Command {
     Analyze(analyze::Args),
     /// A simulated flight: two hosts over 48 hours, one with a leak, bursts of load and an hour of errors.
     Simulate(simulate::Args),
+    /// The Variance Sentinel: how unstable a host is, watched live; advises, and changes nothing.
+    Sentinel(sentinel::Args),
     /// Incidents of a running server.
     Incidents(people::Incidents),
     /// Merge a change that waits for a person; of a merged one whose effect could not be judged: keep it.
@@ -93,7 +97,7 @@ enum ConfigCommand {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     let code = match cli.command {
         Command::UserPlane { args } => return marketplace::run(args),
         Command::Version => {
@@ -114,12 +118,36 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => with_settings(cli.config, |given| replay::run(&args, &given)),
         Command::Analyze(args) => with_settings(cli.config, |given| analyze::run(&args, &given)),
         Command::Simulate(args) => with_settings(cli.config, |given| simulate::run(&args, &given)),
+        Command::Sentinel(args) => with_settings(cli.config, |given| sentinel::run(args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)
+}
+
+/// The command line. Where a value is wrong clap names those that are right and leaves out the usage.
+fn parsed() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::InvalidValue {
+            eprintln!("{error}\n{}", usage());
+            std::process::exit(WRONG.into());
+        }
+        error.exit()
+    })
+}
+
+/// The usage of the command that was named.
+fn usage() -> String {
+    let mut command = Cli::command();
+    command.build();
+    for word in std::env::args().skip(1) {
+        if let Some(named) = command.find_subcommand(&word).cloned() {
+            command = named;
+        }
+    }
+    command.render_usage().to_string()
 }
 
 fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {

@@ -6,5 +6,6 @@ mod files;
 mod loops;
 mod model;
 mod notices;
+mod sentinel;
 mod sources;
 mod tidy;

@@ -19,6 +19,7 @@ pub mod report;
 pub mod robust;
 pub mod rolling;
 pub mod season;
+pub mod sentinel;
 pub mod series;
 pub mod sketch;
 pub mod spike;
