@@ -18,11 +18,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, memory, policies, reembed,
-    repository,
+    Coherent, Parts, look_at_bus, look_at_channels, look_at_memory, look_at_model, look_at_postgres, look_at_summaries,
+    memory, policies, reembed, repository,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
+use crate::coherence::{Engine, Setup};
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
 use crate::http;
@@ -215,8 +216,15 @@ fn desk(
         },
         people,
         autonomy: context.autonomy.clone(),
+        coherence: engine(settings, parts.coherence),
         demo,
     })
+}
+
+/// The Data Coherence Engine.
+pub(crate) fn engine(settings: &Settings, open: Coherent) -> Arc<Engine> {
+    let (windows, version) = (settings.coherence.windows.clone(), settings.coherence.engine_version.clone());
+    Engine::new(Setup { summaries: open.summaries, rolling: open.rolling, windows, version })
 }
 
 /// The server's own state. It is degraded while it drains or the bus is in trouble, and once there were more names than Scout

@@ -4,6 +4,7 @@
 //! command that owns it.
 
 mod backends;
+mod coherence;
 mod forge;
 mod keys;
 mod memory;
@@ -22,6 +23,7 @@ use sre_space_domain::secret::Secret;
 use thiserror::Error;
 
 pub use self::backends::{Bus, Database};
+pub use self::coherence::{Coherence, Persistence};
 pub use self::forge::{Credentials, Forge};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, example, without_password};
@@ -103,6 +105,10 @@ pub struct Settings {
     pub max_attempts: u32,
     /// A span slower than this is bad, milliseconds.
     pub latency_ms: u64,
+    /// The Data Coherence Engine.
+    pub coherence: Coherence,
+    /// The form of the log: `auto`, `json` or `text`.
+    pub log: String,
 }
 
 impl Settings {
@@ -147,6 +153,8 @@ impl Reader<'_> {
             confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
             latency_ms: self.number("SRE_SPACE_LATENCY_MS", |n: &u64| *n > 0),
+            coherence: self.coherence(),
+            log: self.one_of("SRE_SPACE_LOG", &["auto", "json", "text"]),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The backends behind the ports: the one list of what exists.
 
 mod bus;
+mod coherence;
 mod forge;
 mod memory;
 mod model;
@@ -28,6 +29,8 @@ use sre_space_ports::probe::Prober;
 use sre_space_ports::store::{Store, StoreError};
 
 pub use self::bus::look_at_bus;
+pub use self::coherence::Coherent;
+pub use self::coherence::look_at_summaries;
 use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
@@ -61,6 +64,8 @@ pub struct Parts {
     pub adviser: Option<Arc<Adviser>>,
     /// Where people are told.
     pub notifiers: Vec<Arc<dyn Notifier>>,
+    /// Where signal summaries come from and their figures are kept.
+    pub coherence: Coherent,
     /// The servers that are called, each with its breaker.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -79,7 +84,9 @@ impl Parts {
         let (bus, carrier) = bus::open(settings).await?;
         let (adviser, model) = model::adviser(settings, database)?.unzip();
         let (notifiers, channels) = notices::open(&settings.channels)?;
-        let servers = [guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model];
+        let coherence = coherence::open(settings).await?;
+        let darshan = coherence.upstream.clone();
+        let servers = [darshan, guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model];
         Ok(Self {
             store,
             bus,
@@ -93,6 +100,7 @@ impl Parts {
             prober: Arc::new(HttpProber::new()?),
             adviser,
             notifiers,
+            coherence,
             upstreams: servers.into_iter().flatten().chain(remembering.upstreams).chain(channels).collect(),
         })
     }

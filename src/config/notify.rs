@@ -156,7 +156,7 @@ impl Reader<'_> {
     }
 
     /// An address that secrets are sent to: over TLS, except within this machine.
-    fn web_url(&mut self, name: &str) -> Option<String> {
+    pub(super) fn web_url(&mut self, name: &str) -> Option<String> {
         let text = self.secret(name).or_else(|| self.optional(name))?;
         let is_safe = Url::parse(&text).is_ok_and(|url| match url.scheme() {
             "https" => url.has_host(),

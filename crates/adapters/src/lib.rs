@@ -11,6 +11,8 @@ pub mod memory;
 pub mod notify;
 pub mod policy;
 pub mod probe;
+pub mod rolling;
 pub mod seal_file;
 pub mod store;
+pub mod summary;
 pub mod upstream;

@@ -6,4 +6,5 @@ pub mod ledger;
 pub mod llm;
 pub mod memory;
 pub mod notify;
+pub mod rolling;
 pub mod store;
