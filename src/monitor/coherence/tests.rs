@@ -224,3 +224,50 @@ async fn status_health_and_metrics_tell_of_the_engine() {
         assert!(page.lines().any(|has| has.starts_with(line)), "{line}: {page}");
     }
 }
+
+/// What is logged, line by line.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("a lock").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().expect("a lock").clone()).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+#[tokio::test]
+async fn one_request_is_followed_through_the_log_from_ingest_to_store() {
+    let (server, _folder) = recorded(&[("PERSISTENCE", "sqlite")]).await;
+    // While there is only one log, a line of code that is first reached on a thread without it stays silent everywhere, and other
+    // tests are such threads: so there are two.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    ask(&server, "/coherence/metrics?window=1h&signal=steady", "r-9").await;
+    drop(guard);
+    let lines: Vec<Value> = log.lines().into_iter().filter(|line| line["request_id"] == "r-9").collect();
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(events, ["ingest", "compute", "store", "request"]);
+    let (ingest, compute) = (&lines[0], &lines[1]);
+    assert_eq!(
+        (&ingest["records"], &ingest["refused_rows"], &ingest["source"]),
+        (&json!(63), &json!(1), &json!("mock"))
+    );
+    let said = (&compute["signal"], &compute["window"], &compute["n"], &compute["mean"], &compute["risk"]);
+    assert_eq!(said, (&json!("steady"), &json!("1h"), &json!(60), &json!(86.0), &json!("low")));
+    assert!(compute["volatility"].is_f64() && compute["latency_ms"].is_f64(), "{compute}");
+    assert_eq!((&lines[2]["store"], &lines[3]["status"]), (&json!("sqlite"), &json!(200)));
+}

@@ -132,7 +132,10 @@ impl Darshan {
 
     /// One request, behind the breaker.
     async fn once(&self, page: Url, request_id: &str) -> Result<Vec<u8>, Failure<SourceError>> {
-        let is_fault = |failure: &Told| matches!(failure.0, Failure::Passing(..));
+        let is_fault = |Told(failure): &Told| match failure {
+            Failure::Passing(..) => true,
+            Failure::Lasting(error) | Failure::Unasked(error) => error.is_transient(),
+        };
         match self.upstream.call(self.sent(page, request_id), is_fault).await {
             Ok(body) => Ok(body),
             Err(CallError::Failed(Told(failure))) => Err(failure),
