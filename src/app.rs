@@ -18,12 +18,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Parts, SIGNAL_TABLES, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory, look_at_model,
-    look_at_postgres, look_at_signals, look_at_sources, memory, metric_source, policies, reembed, repository, signals,
-    source,
+    Coherent, Parts, SIGNAL_TABLES, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory, look_at_model,
+    look_at_postgres, look_at_signals, look_at_sources, look_at_summaries, memory, metric_source, policies, reembed,
+    repository, signals, source,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
+use crate::coherence::{Engine, Setup};
 use crate::config::Settings;
 use crate::crew::{Crew, OnEnd, Stage};
 use crate::http;
@@ -244,8 +245,15 @@ fn desk(
         },
         people,
         autonomy: context.autonomy.clone(),
+        coherence: engine(settings, parts.coherence),
         demo,
     })
+}
+
+/// The Data Coherence Engine.
+pub(crate) fn engine(settings: &Settings, open: Coherent) -> Arc<Engine> {
+    let (windows, version) = (settings.coherence.windows.clone(), settings.coherence.engine_version.clone());
+    Engine::new(Setup { summaries: open.summaries, rolling: open.rolling, windows, version })
 }
 
 /// The server's own state. It is degraded while it drains or the bus is in trouble, and once there were more names than Scout

@@ -4,6 +4,7 @@
 //! command that owns it.
 
 mod backends;
+mod coherence;
 mod forge;
 mod keys;
 mod memory;
@@ -26,6 +27,7 @@ use sre_space_domain::secret::Secret;
 use thiserror::Error;
 
 pub use self::backends::{Bus, Database};
+pub use self::coherence::{Coherence, Persistence};
 pub use self::forge::{Credentials, Forge};
 use self::keys::{ALIASES, key};
 pub use self::keys::{KEYS, Key, example, without_password};
@@ -118,6 +120,10 @@ pub struct Settings {
     pub latency_ms: u64,
     /// The Variance Sentinel.
     pub sentinel: Sentinel,
+    /// The Data Coherence Engine.
+    pub coherence: Coherence,
+    /// The form of the log: `auto`, `json` or `text`.
+    pub log: String,
 }
 
 impl Settings {
@@ -166,6 +172,8 @@ impl Reader<'_> {
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
             latency_ms: self.number("SRE_SPACE_LATENCY_MS", |n: &u64| *n > 0),
             sentinel: self.sentinel(),
+            coherence: self.coherence(),
+            log: self.one_of("SRE_SPACE_LOG", &["auto", "json", "text"]),
         }
     }
 

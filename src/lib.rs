@@ -7,6 +7,7 @@ pub mod app;
 pub mod autonomy;
 mod calm;
 pub mod cli;
+pub mod coherence;
 pub mod config;
 pub mod crew;
 mod hex;

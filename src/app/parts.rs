@@ -1,6 +1,7 @@
 //! The backends behind the ports: the one list of what exists.
 
 mod bus;
+mod coherence;
 mod forge;
 mod memory;
 mod model;
@@ -33,6 +34,8 @@ use sre_space_ports::source::Source;
 use sre_space_ports::store::{Store, StoreError};
 
 pub use self::bus::look_at_bus;
+pub use self::coherence::Coherent;
+pub use self::coherence::look_at_summaries;
 use self::forge::Forged;
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
@@ -73,6 +76,8 @@ pub struct Parts {
     pub signals: Arc<dyn SignalStore>,
     /// Metrics of others that the patrol reads.
     pub sources: Vec<Arc<dyn Source>>,
+    /// Where signal summaries come from and their figures are kept.
+    pub coherence: Coherent,
     /// The servers that are called, each with its breaker.
     pub upstreams: Vec<Arc<Upstream>>,
 }
@@ -92,7 +97,9 @@ impl Parts {
         let (signals, remote) = signals::open(settings, &database, guard.as_ref())?;
         let (adviser, model) = model::adviser(settings, database)?.unzip();
         let (notifiers, channels) = notices::open(&settings.channels)?;
-        let servers = [guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model, remote];
+        let coherence = coherence::open(settings).await?;
+        let darshan = coherence.upstream.clone();
+        let servers = [darshan, guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model, remote];
         Ok(Self {
             store,
             bus,
@@ -108,6 +115,7 @@ impl Parts {
             notifiers,
             signals,
             sources: Vec::new(),
+            coherence,
             upstreams: servers.into_iter().flatten().chain(remembering.upstreams).chain(channels).collect(),
         })
     }

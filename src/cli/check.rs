@@ -48,6 +48,7 @@ pub fn doctor(given: &Given) -> Result<u8> {
             ("OTLP/gRPC", optional_port(settings.otlp_grpc.map(|address| address.to_string())).await),
             ("OTLP/HTTP", optional_port(settings.otlp_http.map(|address| address.to_string())).await),
             ("ingest tokens", Ok(tokens(&settings))),
+            ("summaries", app::look_at_summaries(&settings).await),
         ];
         findings.extend(app::look_at_channels(&settings.channels).await);
         findings.extend(app::look_at_sources(&settings).await);

@@ -151,15 +151,28 @@ fn usage() -> String {
 }
 
 fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Given::collect(file.as_deref()).map_err(anyhow::Error::from).and_then(command) {
+    let given = Given::collect(file.as_deref()).map_err(anyhow::Error::from);
+    log(given.as_ref().ok().and_then(|given| given.0.get("SRE_SPACE_LOG")).map_or("auto", String::as_str));
+    match given.and_then(command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("sre-space: {error:#}");
             if error.is::<Mistakes>() { WRONG } else { BAD }
         }
+    }
+}
+
+/// Starts the log: warnings, and what the Data Coherence Engine computes for whom. JSON, unless a person reads it.
+fn log(form: &str) {
+    use std::io::{IsTerminal as _, stderr};
+    let usual =
+        || tracing_subscriber::EnvFilter::new("warn,sre_space::coherence=info,sre_space::monitor::coherence=info");
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    if form == "json" || (form == "auto" && !stderr().is_terminal()) {
+        log.json().flatten_event(true).init();
+    } else {
+        log.init();
     }
 }
 

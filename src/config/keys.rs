@@ -137,6 +137,16 @@ keys! {
     "SRE_SPACE_SENTINEL_STALE_S", "seconds from 1 to 86400", "300", "samples older than this withdraw its vetoes";
     "SRE_SPACE_SENTINEL_PERSIST_S", "seconds from 1 to 86400", "30", "a veto that lasts this long is persistent";
     "SRE_SPACE_SENTINEL_ADVANCED", "on or off", "on", "its advanced part: robust z, fences, escalation of variance";
+    "DARSHAN_BASE_URL", "https://…, or http://… without a key or on this machine", "", "the Darshan API whose /signals/summary the Data Coherence Engine reads";
+    "DARSHAN_API_KEY", "a secret", "", "its bearer token";
+    "DARSHAN_TIMEOUT_S", "whole seconds from 1 to 120", "10", "what one request to it may take; TIMEOUT_S is honoured too";
+    "DARSHAN_PAGE_SIZE", "a whole number from 1 to 10000", "1000", "rows of a page; PAGE_SIZE is honoured too";
+    "DARSHAN_MAX_RETRIES", "a whole number from 0 to 10", "3", "tries after a network error or a 5xx; MAX_RETRIES is honoured too";
+    "MOCK_PATH", "a JSON file", "", "a recording of /signals/summary, used in place of Darshan; its newest record is now";
+    "DEFAULT_WINDOWS", "windows such as 30s, 5m or 24h, comma separated", "1h,24h", "the windows of the Data Coherence Engine; the first is the usual one";
+    "PERSISTENCE", "none, csv or sqlite", "none", "where its figures are kept, in the data folder: rolling_store.csv or rolling_store.db";
+    "ENGINE_VERSION", "a version", "", "what it calls its version (unset: this program's)";
+    "SRE_SPACE_LOG", "auto, json or text", "auto", "the form of the log; auto is text for a person at a terminal and JSON otherwise";
 }
 
 /// Every setting with its default, as a `.env` file that changes nothing.

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sre_space_ports::store::Filter;
 
@@ -71,6 +72,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Result<Response, Problem> {
     ingest(&mut page, &status["ingest"]);
     services(&mut page, &graph);
     breakers(&mut page, &status["breakers"]);
+    coherence(&mut page, &desk.coherence.status());
     let mut states: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();
     for record in &records {
         *states.entry(json!(record.incident.state).as_str().unwrap_or_default().to_owned()).or_default() += 1.0;
@@ -111,6 +113,24 @@ fn breakers(page: &mut Page, upstreams: &Value) {
     };
     let rows = upstreams.as_array().into_iter().flatten().filter_map(row).collect();
     page.metric("breaker_open", "gauge", "1 while an upstream is left alone, or only tried.", rows);
+}
+
+/// The Data Coherence Engine; what is not known yet has no row.
+fn coherence(page: &mut Page, engine: &Value) {
+    let one = |value: Option<f64>| value.map(|value| (String::new(), value)).into_iter().collect::<Vec<_>>();
+    let count = |name: &str| engine[name].as_f64().unwrap_or_default();
+    let requests = ["told", "refused", "failed"]
+        .map(|outcome| (labels(&[("outcome", outcome)]), count(&format!("requests_{outcome}"))));
+    page.metric("coherence_requests_total", "counter", "Requests of /coherence/*, by outcome.", requests.into());
+    page.metric("coherence_error_ratio", "gauge", "Share of them that failed.", one(engine["error_ratio"].as_f64()));
+    let p95 = engine["latency_p95_ms"].as_f64();
+    let p95 = p95.map(|ms| (labels(&[("quantile", "0.95")]), ms / 1e3)).into_iter().collect();
+    page.metric("coherence_latency_seconds", "gauge", "Of the newest 1024 requests of /coherence/*.", p95);
+    let at = engine["last_ingest"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let at = one(at.map(|at| at.as_millisecond() as f64 / 1e3));
+    page.metric("coherence_last_ingest_timestamp_seconds", "gauge", "When summaries were last read, Unix time.", at);
+    let retries = one(engine["effort"]["retries"].as_f64());
+    page.metric("coherence_ingest_retries_total", "counter", "Requests to the source that were sent again.", retries);
 }
 
 fn services(page: &mut Page, graph: &Value) {

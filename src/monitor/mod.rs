@@ -1,5 +1,6 @@
 //! The monitor: live events, incidents, services and the page that shows them.
 
+mod coherence;
 pub mod feed;
 pub mod guard;
 mod health;
@@ -27,6 +28,7 @@ pub use self::plane::DemoPlane;
 pub use self::routes::router;
 pub use self::webhook::Webhook;
 use crate::autonomy::Autonomy;
+use crate::coherence::Engine;
 use crate::orchestrator::people::Asked;
 
 /// A reading of something that lives elsewhere, as JSON.
@@ -60,6 +62,8 @@ pub struct Desk {
     pub people: mpsc::Sender<Asked>,
     /// Whether anything may be written.
     pub autonomy: Autonomy,
+    /// The Data Coherence Engine.
+    pub coherence: Arc<Engine>,
     /// The user plane of the demo; its routes exist only with it.
     pub demo: Option<DemoPlane>,
 }

@@ -20,6 +20,7 @@ use sre_space_ports::store::{Filter, StoreError};
 use tokio::time::timeout;
 
 use super::Desk;
+use super::coherence;
 use super::guard;
 use super::health;
 use super::people;
@@ -50,7 +51,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/healthz", get(health))
         .route("/ready", get(ready))
         .route("/readyz", get(ready))
-        .route("/status", get(async |State(desk): Shared| Json((desk.status)())))
+        .route("/status", get(status))
         .route("/events", get(events))
         .route("/api/sre-loop", get(events))
         .route("/api/v1/incidents", get(incidents))
@@ -65,7 +66,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/api/git-activity", get(activity))
         .route("/webhook/github", post(webhook::take))
         .merge(people::router())
-        .merge(health::router());
+        .merge(health::router())
+        .merge(coherence::router());
     if desk.demo.is_some() {
         router = router
             .route("/demo/inject-failure", post(inject))
@@ -88,8 +90,16 @@ fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, &'static str);
     ([(header::CONTENT_TYPE, kind)], text)
 }
 
-async fn health() -> Json<Value> {
-    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+async fn health(State(desk): Shared) -> Json<Value> {
+    Json(json!({"status": "ok", "version": desk.coherence.version()}))
+}
+
+async fn status(State(desk): Shared) -> Json<Value> {
+    let mut status = (desk.status)();
+    if let Some(status) = status.as_object_mut() {
+        status.insert("coherence".to_owned(), desk.coherence.status());
+    }
+    Json(status)
 }
 
 async fn ready(State(desk): Shared) -> Answer {

@@ -46,23 +46,30 @@ impl Bus for Switch {
     }
 }
 
-struct Server {
+pub(super) struct Server {
     store: Arc<dyn Store>,
     feed: Arc<Feed>,
-    router: Router,
+    pub(super) router: Router,
     bus: Arc<Switch>,
     draining: CancellationToken,
     changed: Arc<tokio::sync::Notify>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 async fn server() -> Server {
+    server_with(&[]).await
+}
+
+/// A server with these settings.
+pub(super) async fn server_with(settings: &[(&str, &str)]) -> Server {
     let dir = tempfile::tempdir().expect("a folder");
     let mut given = Given::default();
     git2::Repository::init_bare(dir.path().join("watched.git")).expect("a repository");
     given.set("SRE_SPACE_REPO", dir.path().join("watched.git").display());
     given.set("SRE_SPACE_DATA_DIR", dir.path().join("data").display());
-    let parts = Parts::open(&given.settings().expect("settings")).await.expect("parts");
+    settings.iter().for_each(|(name, value)| given.set(name, value));
+    let settings = given.settings().expect("settings");
+    let parts = Parts::open(&settings).await.expect("parts");
     let feed = Arc::new(Feed::new(Arc::clone(&parts.store)));
     let changed = Arc::<tokio::sync::Notify>::default();
     let (bus, draining) = (Arc::new(Switch::default()), CancellationToken::new());
@@ -80,9 +87,10 @@ async fn server() -> Server {
         guard: Guard::default(),
         people: tokio::sync::mpsc::channel(1).0,
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
+        coherence: crate::app::engine(&settings, parts.coherence),
         demo: None,
     };
-    Server { store: parts.store, feed, router: router(Arc::new(desk)), bus, draining, changed, _dir: dir }
+    Server { store: parts.store, feed, router: router(Arc::new(desk)), bus, draining, changed, dir }
 }
 
 impl Server {
@@ -99,6 +107,10 @@ impl Server {
         let write = Write { rows: (0..count).map(row).collect(), ..Write::default() };
         let entries = self.store.commit(write).await.expect("committed");
         self.feed.show(&entries);
+    }
+
+    pub(super) fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {

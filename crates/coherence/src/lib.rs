@@ -7,6 +7,7 @@
 pub mod anomaly;
 pub mod change;
 pub mod correlate;
+pub mod drift;
 pub mod escalation;
 pub mod event;
 pub mod ewma;
@@ -28,3 +29,4 @@ pub mod undefined;
 
 #[cfg(test)]
 mod tests;
+pub mod window;

@@ -12,9 +12,11 @@ pub mod memory;
 pub mod notify;
 pub mod policy;
 pub mod probe;
+pub mod rolling;
 pub mod signals;
 pub mod source;
 pub mod store;
+pub mod summary;
 
 #[cfg(feature = "contract")]
 pub mod contract;

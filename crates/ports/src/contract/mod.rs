@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod llm;
 pub mod memory;
 pub mod notify;
+pub mod rolling;
 pub mod signals;
 pub mod source;
 pub mod store;

@@ -1,0 +1,18 @@
+//! Summaries of signals: Darshan's API, or a recording of it.
+
+mod as_source;
+mod darshan;
+mod loose;
+mod page;
+mod recording;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+pub use self::as_source::DarshanSource;
+pub use self::darshan::{Connection, Darshan};
+pub use self::recording::Recording;
+pub use self::retry::Retries;
+
+/// Records of one reading.
+const MOST_RECORDS: usize = 500_000;
