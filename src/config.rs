@@ -103,6 +103,8 @@ pub struct Settings {
     pub max_attempts: u32,
     /// A span slower than this is bad, milliseconds.
     pub latency_ms: u64,
+    /// Whether Scout's second sense is on.
+    pub coherence: bool,
 }
 
 impl Settings {
@@ -147,6 +149,7 @@ impl Reader<'_> {
             confidence_threshold: self.number("SRE_SPACE_CONFIDENCE_THRESHOLD", |n: &f64| (0.0..=1.0).contains(n)),
             max_attempts: self.number("SRE_SPACE_MAX_ATTEMPTS", |n: &u32| (1..=10).contains(n)),
             latency_ms: self.number("SRE_SPACE_LATENCY_MS", |n: &u64| *n > 0),
+            coherence: self.one_of("SRE_SPACE_COHERENCE", &["on", "off"]) == "on",
         }
     }
 

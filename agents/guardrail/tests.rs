@@ -116,6 +116,7 @@ fn signal() -> Signal {
         posterior: 0.9999,
         sources: ["quote-engine", "marketplace-web", "quote-engine"].map(str::to_owned).to_vec(),
         onset_ms: 0,
+        coherence: None,
     }
 }
 
@@ -138,7 +139,15 @@ fn incident(proposal: Proposal) -> Incident {
 }
 
 fn case<'a>(incident: &'a Incident, catalogue: &'a Catalogue) -> Case<'a> {
-    Case { incident, catalogue, threshold: 0.90, incidents_last_hour: 1, cooling: false, active_on_service: 0 }
+    Case {
+        incident,
+        catalogue,
+        threshold: 0.90,
+        incidents_last_hour: 1,
+        cooling: false,
+        active_on_service: 0,
+        veto: None,
+    }
 }
 
 fn ask(incident: &Incident, catalogue: &Catalogue) -> Question {
@@ -174,6 +183,7 @@ fn the_question_carries_the_facts_of_the_case() {
         incidents_per_hour: 3,
         cooling: false,
         active_on_service: 0,
+        veto: None,
     };
     assert_eq!(good(), expected);
 }

@@ -170,11 +170,10 @@ impl Orchestrator {
         let now = self.context.now();
         let id = self.context.new_id();
         let text = format!(
-            "suspect: {} {} is bad in {:.0} % of {} requests (statistic {:.1}, threshold {:.1})",
+            "suspect: {} {} {} (statistic {:.1}, threshold {:.1})",
             signal.service,
             signal.operation,
-            signal.observed * 100.0,
-            signal.samples,
+            signal.clause(),
             signal.statistic,
             signal.threshold
         );

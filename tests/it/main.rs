@@ -6,4 +6,5 @@ mod files;
 mod loops;
 mod model;
 mod notices;
+mod senses;
 mod tidy;

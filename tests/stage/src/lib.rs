@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod disguise;
+mod lookout;
 mod start;
 
 use std::process::{Child, Command};
@@ -16,6 +17,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use self::lookout::stays_quiet;
 pub use self::start::{edit, free_port};
 use self::start::{policies_with, prepare, serve, start_plane};
 
@@ -376,23 +378,6 @@ fn processes() -> impl Iterator<Item = (Pid, String)> {
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
     })
-}
-
-/// How calm times are watched.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// Plays for a time in which nothing is to be found; answers how many requests were sent, and how many of them failed or were
-/// slow.
-pub async fn stays_quiet(setup: Setup, length: Duration) -> (u64, u64) {
-    let stage = Stage::set(setup).await;
-    let began = Instant::now();
-    let mut look = tokio::time::interval(EVERY);
-    while began.elapsed() < length {
-        look.tick().await;
-        let incidents = stage.get("/api/v1/incidents").await.expect("the control plane answers");
-        assert_eq!(incidents, serde_json::json!([]), "after {:?}", began.elapsed());
-    }
-    stage.traffic(usize::try_from(length.as_secs()).expect("minutes"))
 }
 
 impl Drop for Stage {
