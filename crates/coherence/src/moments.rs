@@ -36,7 +36,7 @@ impl Moments {
         let squares = sum(values, |value| (value - mean) * (value - mean));
         // What rounding left in the mean, taken out of the squares.
         let rest = sum(values, |value| value - mean);
-        let m2 = summed((squares - rest * rest / count).max(0.0))?;
+        let m2 = summed(squares - rest * rest / count)?.max(0.0);
         Ok(Self { count: values.len() as u64, mean, m2 })
     }
 

@@ -104,8 +104,8 @@ impl Line {
     /// Standard error of [`Line::per_hour`], in its unit; from independent errors, which real series seldom have.
     pub fn per_hour_error(&self) -> Result<f64, Undefined> {
         enough(self.len(), 3)?;
-        let left = self.value2 - self.per_hour()? * self.product;
-        summed((left.max(0.0) / (self.count - 2) as f64 / self.hours2).sqrt())
+        let left = summed(self.value2 - self.per_hour()? * self.product)?.max(0.0);
+        summed((left / (self.count - 2) as f64 / self.hours2).sqrt())
     }
 
     /// Share of the values' variance that the line explains, 0.0..=1.0.

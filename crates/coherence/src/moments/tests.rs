@@ -59,6 +59,7 @@ fn what_cannot_be_known_is_named() {
     }
     assert_eq!(Moments::of(&[2.0, 2.0]).expect("two").z(2.0), Err(Undefined::NoSpread));
     assert_eq!(Moments::of(&[f64::MAX, f64::MAX]), Err(Undefined::TooLarge));
+    assert_eq!(Moments::of(&[f64::MAX, 0.0, 0.0]), Err(Undefined::TooLarge));
     assert_eq!(streamed(&[f64::MAX, f64::MIN]).stdev(), Err(Undefined::TooLarge));
 }
 
