@@ -1,11 +1,12 @@
 //! Whether a process's memory grows towards its limit.
 //!
-//! A point is bad when the process never used as much before, memory rose since the point before, and slope and change of the
-//! window agree that it would reach the limit within the horizon at that pace. What collects garbage rises too, as far as last
+//! A point is bad when the process never used as much before, memory rose since the point before, the rise of the window is no
+//! chance (Sen), and its slope and its change agree that it would reach the limit within the horizon at that pace. What collects garbage rises too, as far as last
 //! time. Without a declared limit there is nothing to reach, and nothing is said.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use sre_space_coherence::exhaustion::Exhaustion;
 use sre_space_coherence::trend::{FEWEST, Trend};
 use sre_space_domain::signal::MemoryTrend;
 
@@ -143,6 +144,7 @@ impl Stream {
         let window_s = (at_ms[at_ms.len() - 1] - at_ms[0]) as f64 / 1_000.0;
         let step_s = (at_ms[at_ms.len() - 1] - at_ms[at_ms.len() - 2]) as f64 / 1_000.0;
         let left = (limit - used).max(1.0);
+        let forecast = Exhaustion::of(at_ms, values, limit).ok().flatten();
         // What has no trend, as a value that never changes has none, does not rise.
         let Ok(trend) = Trend::of(at_ms, values) else {
             self.trend = None;
@@ -156,10 +158,11 @@ impl Stream {
             change_per_s: (trend.to - trend.from) / window_s,
             explained: trend.explained,
             elsewhere_per_s: None,
-            exhausted_in_s: if bytes_per_s > 0.0 { left / bytes_per_s } else { f64::MAX },
+            exhausted_in_s: forecast.map(|forecast| forecast.left_ms as f64 / 1_000.0),
+            at_soonest_s: forecast.map(|forecast| forecast.soonest_ms as f64 / 1_000.0),
             window_s,
         });
-        let matters = trend.rises(pace * window_s / trend.from.abs());
+        let matters = forecast.is_some() && trend.rises(pace * window_s / trend.from.abs());
         Some(matters && (used - before) / step_s >= STEP * pace)
     }
 }

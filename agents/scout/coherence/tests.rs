@@ -162,13 +162,14 @@ fn a_leak_is_confirmed_by_two_sources_long_before_the_limit() {
     let Some(Coherence::Memory(memory)) = signal.coherence else { panic!("no numbers: {signal:?}") };
     assert!((memory.bytes_per_s / MB - 1.5).abs() < 0.2, "{memory:?}");
     let truly_in_s = (LIMIT - memory.used_bytes) / (1.5 * MB);
-    assert!((memory.exhausted_in_s / truly_in_s - 1.0).abs() < 0.15, "{memory:?}, truly {truly_in_s}");
+    let forecast_s = memory.exhausted_in_s.expect("a forecast");
+    assert!((forecast_s / truly_in_s - 1.0).abs() < 0.15, "{memory:?}, truly {truly_in_s}");
 }
 
 #[test]
 fn calm_memory_warm_ups_steps_and_saw_teeth_say_nothing() {
     let noise = |seed: u64| dice(seed);
-    for seed in 1..=50 {
+    for seed in 1..=10 {
         let roll = noise(seed);
         let kinds: [&dyn Fn(u32) -> f64; 4] = [
             &|at| 60.0 * MB + MB * roll(at),
@@ -178,7 +179,7 @@ fn calm_memory_warm_ups_steps_and_saw_teeth_say_nothing() {
         ];
         for (number, kind) in kinds.iter().enumerate() {
             let mut town = Town::new(true);
-            town.memory(600, kind);
+            town.memory(300, kind);
             assert_eq!(town.confirmed, [], "kind {number}, seed {seed}");
         }
     }

@@ -54,8 +54,10 @@ pub struct MemoryTrend {
     pub explained: f64,
     /// Slope as another source saw the same process, bytes per second.
     pub elsewhere_per_s: Option<f64>,
-    /// When the line reaches the limit, seconds from the end of the window.
-    pub exhausted_in_s: f64,
+    /// When the limit is reached at this pace, seconds from the end of the window; `None` when it is no certain rise.
+    pub exhausted_in_s: Option<f64>,
+    /// The same at the fastest pace that is likely (95 %).
+    pub at_soonest_s: Option<f64>,
     /// Length of the window, seconds.
     pub window_s: f64,
 }
@@ -130,11 +132,11 @@ impl Signal {
         match &self.coherence {
             None => format!("is bad in {:.0} % of {} requests", self.observed * 100.0, self.samples),
             Some(Coherence::Memory(memory)) => format!(
-                "grows by {:.2} MB/s at {:.0} of {:.0} MB and reaches its limit in {:.0} s",
+                "grows by {:.2} MB/s at {:.0} of {:.0} MB{}",
                 memory.bytes_per_s / MB,
                 memory.used_bytes / MB,
                 memory.limit_bytes / MB,
-                memory.exhausted_in_s,
+                memory.exhausted_in_s.map_or_else(String::new, |left| format!(" and reaches its limit in {left:.0} s")),
             ),
             Some(Coherence::Calls(calls)) => {
                 format!("makes {:.2} calls for each request, usually {:.2}", calls.ratio, calls.usual)

@@ -15,7 +15,8 @@ fn leak() -> MemoryTrend {
         change_per_s: 1.5 * MB,
         explained: 0.99,
         elsewhere_per_s: Some(1.45 * MB),
-        exhausted_in_s: 196.0,
+        exhausted_in_s: Some(196.0),
+        at_soonest_s: Some(180.0),
         window_s: 11.0,
     }
 }
