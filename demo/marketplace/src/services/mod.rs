@@ -77,7 +77,8 @@ pub fn serve(service: impl Future<Output = Result<Service>>) -> Result<()> {
             tokio::task::spawn_blocking(move || provider.shutdown()).await??;
         }
         if let Some(meter) = meter {
-            tokio::task::spawn_blocking(move || meter.shutdown()).await??;
+            // Whoever would have listened may be gone by now, and the figures with them.
+            _ = tokio::task::spawn_blocking(move || meter.shutdown()).await?;
         }
         Ok(())
     })

@@ -176,4 +176,30 @@ mod tests {
         assert!(!provider.may_ask(), "it is not asked any more");
         assert_eq!(provider.rate("north").await.expect("the fallback").factor, STANDARD);
     }
+
+    /// A provider that takes connections and says nothing: how often it is asked for one rating, with so many retries.
+    async fn asked(most: u32) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let retry = Retry { after: Duration::from_millis(20), most };
+        let (timeout, breaker, fallback) = (Duration::from_millis(400), false, Fallback::Standard);
+        let provider = Provider::new(Settings { timeout, breaker, fallback, retry }, url).expect("a provider");
+        let mut taken = Vec::new();
+        let accept = async {
+            loop {
+                taken.push(listener.accept().await.expect("a connection"));
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            rated = provider.rate("north") => assert_eq!(rated.expect("the fallback").factor, STANDARD),
+        }
+        taken.len()
+    }
+
+    #[tokio::test]
+    async fn a_late_rating_is_asked_for_again_as_often_as_it_may_be() {
+        assert_eq!((asked(0).await, asked(2).await), (1, 3));
+        assert!(asked(100).await > 5);
+    }
 }
