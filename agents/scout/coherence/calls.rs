@@ -16,9 +16,10 @@ const LEAST_REQUESTS: u64 = 20;
 const LEARNED: u32 = 8;
 /// Weight of a new count in what is usual.
 const NEW: f64 = 0.1;
-/// Less than the usual is learned this many times slower: a service that stopped calling for a while is not amplified once it
-/// calls again.
+/// Less than half of the usual is learned this many times slower: a service that stopped calling for a while is not amplified
+/// once it calls again.
 const SLOWER: f64 = 20.0;
+const HALF: f64 = 0.5;
 /// Amplified is this many times the usual, and more than so many calls above it.
 const AMPLIFIED: f64 = 1.4;
 const LEAST_EXCESS: f64 = 0.2;
@@ -46,7 +47,7 @@ struct Usual {
 
 impl Usual {
     fn learn(&mut self, ratio: f64) {
-        let slower = if ratio < self.mean { SLOWER } else { 1.0 };
+        let slower = if ratio < HALF * self.mean { SLOWER } else { 1.0 };
         let weight = if self.learned < LEARNED { 1.0 / f64::from(self.learned + 1) } else { NEW / slower };
         self.mean += weight * (ratio - self.mean);
         self.learned = self.learned.saturating_add(1).min(LEARNED);

@@ -6,6 +6,7 @@ mod counsel;
 mod garbage;
 mod injection;
 mod rest;
+mod senses;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

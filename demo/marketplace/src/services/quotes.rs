@@ -21,15 +21,10 @@ impl Default for Kept {
     }
 }
 
-struct Offer {
-    #[expect(dead_code, reason = "kept for a customer who comes back, which this shop's never do")]
-    terms: String,
-}
-
-/// The quotes that are kept, the oldest first.
+/// The terms of the quotes that are kept, the oldest first.
 pub struct Quotes {
     most: usize,
-    kept: Mutex<VecDeque<Offer>>,
+    kept: Mutex<VecDeque<String>>,
 }
 
 impl Quotes {
@@ -45,7 +40,7 @@ impl Quotes {
             terms.push_str(CLAUSE);
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back(Offer { terms });
+        kept.push_back(terms);
         if self.most > 0 && kept.len() > self.most {
             kept.pop_front();
         }
@@ -63,7 +58,7 @@ mod tests {
             (0..10).for_each(|cents| quotes.keep("u1", cents));
             let kept = quotes.kept.lock().expect("nobody panicked");
             assert_eq!(kept.len(), most);
-            assert!(kept.back().is_some_and(|offer| offer.terms.starts_with("u1: 9 cents")));
+            assert!(kept.back().is_some_and(|terms| terms.starts_with("u1: 9 cents")));
         }
     }
 }
