@@ -36,7 +36,7 @@ http_port=${STACK_HTTP_PORT:-8001}
 otlp_port=${STACK_OTLP_PORT:-4317}
 api=http://localhost:$http_port
 export ENV=local
-export SRE_SPACE_INGEST_TOKENS=marketplace-web=demo-web,quote-engine=demo-quote,rating-provider=demo-rating
+export SRE_SPACE_INGEST_TOKENS=marketplace-web=demo-web,quote-engine=demo-quote,rating-provider=demo-rating,deployer=demo-deployer
 marketplace=("$program" marketplace --dir "$dir/demo" --port "$web_port" --otlp "http://127.0.0.1:$otlp_port"
     --load "${STACK_LOAD:-60}")
 

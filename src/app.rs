@@ -98,7 +98,7 @@ pub struct App {
 impl App {
     /// Wires the parts together and hires every task.
     pub async fn build(settings: &Settings, parts: Parts, doors: Doors, demo: Option<DemoPlane>) -> Result<Self> {
-        let limits = Limits { latency_ms: settings.latency_ms, ..Limits::default() };
+        let limits = Limits { latency_ms: settings.latency_ms, coherence: settings.second_sense, ..Limits::default() };
         let context = Arc::new(Context {
             feed: Arc::new(Feed::new(parts.store.clone())),
             rules: Rules {
@@ -111,6 +111,7 @@ impl App {
             patience: Patience::default(),
             scout: Arc::new(Mutex::new(Scout::new(limits))),
             forge_changed: Arc::default(),
+            veto: Arc::default(),
             autonomy: Autonomy::new(settings.autonomy, settings.data_dir.join("autonomy-off")),
             parts: parts.clone(),
         });

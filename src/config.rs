@@ -124,6 +124,8 @@ pub struct Settings {
     pub coherence: Coherence,
     /// The form of the log: `auto`, `json` or `text`.
     pub log: String,
+    /// Whether Scout's second sense is on.
+    pub second_sense: bool,
 }
 
 impl Settings {
@@ -174,6 +176,7 @@ impl Reader<'_> {
             sentinel: self.sentinel(),
             coherence: self.coherence(),
             log: self.one_of("SRE_SPACE_LOG", &["auto", "json", "text"]),
+            second_sense: self.one_of("SRE_SPACE_COHERENCE", &["on", "off"]) == "on",
         }
     }
 

@@ -149,7 +149,7 @@ struct Teller {
 
 impl Teller {
     fn new(latency_ms: u64, now_ms: i64) -> Self {
-        let scout = Scout::new(Limits { latency_ms, ..Limits::default() });
+        let scout = Scout::new(Limits { latency_ms, coherence: false, ..Limits::default() });
         let report = Report { spans: 0, rejected: 0, lasted_ms: 0, incidents: Vec::new() };
         Self { scout, now_ms, waiting: Vec::new(), report }
     }

@@ -106,7 +106,7 @@ fn hear(scout: &Mutex<Scout>, telemetry: Telemetry, delivery: &Delivery) {
     let Message { body, source, received_ms, .. } = &delivery.message;
     let read = match telemetry {
         Telemetry::Traces => decode::spans(body, &mut |span| scout.observe(&span, source, *received_ms)),
-        Telemetry::Metrics => decode::points(body, &mut |point| scout.observe_point(&point)),
+        Telemetry::Metrics => decode::points(body, &mut |point| scout.observe_point(&point, source, *received_ms)),
         Telemetry::Logs => decode::records(body, &mut |record| scout.observe_record(&record)),
     };
     if let Err(error) = read {

@@ -100,6 +100,7 @@ fn proven() -> Incident {
         posterior: 0.9999,
         sources: vec!["quote-engine".to_owned()],
         onset_ms: 0,
+        coherence: None,
     };
     let mut incident = Incident::open(IncidentId::new(Ulid::from_parts(1, 1)), signal, Timestamp::UNIX_EPOCH);
     incident.state = State::Learning;

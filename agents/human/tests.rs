@@ -94,6 +94,7 @@ fn incident(service: &str) -> Incident {
         posterior: 0.99991,
         sources: vec!["quote-engine".to_owned(), "probe".to_owned()],
         onset_ms: 0,
+        coherence: None,
     };
     Incident::open(IncidentId::new(Ulid::from_parts(1, 1)), signal, Timestamp::UNIX_EPOCH)
 }

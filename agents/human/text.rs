@@ -9,6 +9,9 @@ pub(super) fn title(incident: &Incident) -> String {
     let kind = match signal.kind {
         SignalKind::ErrorRate => "failing",
         SignalKind::Latency => "slow",
+        SignalKind::MemoryTrend | SignalKind::Amplification => {
+            return format!("{}: {} ({})", plain::bare_name(&signal.service), signal.clause(), incident.id);
+        }
     };
     let share = signal.observed * 100.0;
     format!(
@@ -24,13 +27,14 @@ pub(super) fn body(incident: &Incident) -> String {
     format!(
         "SRE-Space opened incident `{}` at {}.\n\n\
          - service: {}\n\
-         - bad requests: {:.1} % of {} in {:.0} s ({:.1} % before)\n\
+         - bad {}: {:.1} % of {} in {:.0} s ({:.1} % before)\n\
          - independent sources: {}\n\
          - posterior {:.4}, statistic {:.2}, threshold {:.2}\n\n\
          The steps are in the incident's journal; this ticket closes when recovery is proven.",
         incident.id,
         incident.opened_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         plain::name(&signal.service),
+        signal.kind.counts(),
         signal.observed * 100.0,
         signal.samples,
         signal.window_s,

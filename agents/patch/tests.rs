@@ -201,7 +201,9 @@ fn asked(proposal: &Proposal) -> sre_space_ports::policy::Question {
     let catalogue = owners("[\"rules/**\"]");
     let (incident, catalogue) = (&incident, &catalogue);
     let (incidents_last_hour, cooling, active_on_service) = (0, false, 0);
-    let case = guardrail::Case { incident, catalogue, threshold: 0.9, incidents_last_hour, cooling, active_on_service };
+    let veto = None;
+    let case =
+        guardrail::Case { incident, catalogue, threshold: 0.9, incidents_last_hour, cooling, active_on_service, veto };
     guardrail::question(&case).expect("a question")
 }
 

@@ -3,8 +3,8 @@
 use sre_space_domain::evidence::Suspect;
 use sre_space_domain::recovery::{self, Before, Recovery, Seen, Tally};
 
-use super::Scout;
 use super::names::Name;
+use super::{Key, Scout};
 
 /// Outcomes of own probes since the new revision settled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,15 +51,17 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
         return None;
     }
     let find = |text: &str| scout.names.find(text);
+    let sensed = sensed(scout, watch);
+    let revisions = if sensed.is_some() { &scout.senses.revisions } else { &scout.revisions };
     let tally = |counts: &dyn Fn(Name) -> bool| match (find(&watch.service), find(&watch.revision)) {
-        (Some(service), Some(revision)) => scout.revisions.tally(service, revision, counts, counted_from),
+        (Some(service), Some(revision)) => revisions.tally(service, revision, counts, counted_from),
         (None, _) | (_, None) => Tally::default(),
     };
     let apart: Vec<Name> = {
         let here = watch.apart.iter().filter(|suspect| suspect.service == watch.service);
         here.filter_map(|suspect| find(&suspect.operation)).collect()
     };
-    let of_service = |name: Name| !apart.contains(&name);
+    let of_service = |name: Name| sensed.map_or(!apart.contains(&name), |key| key.1 == name);
     let of_operation = |name: Name| match &watch.operation {
         Some(operation) => find(operation) == Some(name),
         None => of_service(name),
@@ -83,6 +85,12 @@ pub(super) fn judge(scout: &Scout, watch: &Watch, now_ms: i64) -> Option<Recover
         timed_out,
     };
     recovery::judge(&seen, Before { baseline: watch.baseline, observed: watch.observed })
+}
+
+/// What the second sense saw is judged by its seconds, everything else by requests.
+fn sensed(scout: &Scout, watch: &Watch) -> Option<Key> {
+    let key = watch.operation.as_ref().and_then(|operation| scout.key(&watch.service, operation))?;
+    scout.senses.get(key).map(|_| key)
 }
 
 /// What does not pass through the changed service does not fail for the change.

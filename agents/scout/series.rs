@@ -16,6 +16,8 @@ const LEAST_BAD: u64 = 3;
 const LEAST_POSTERIOR: f64 = 0.99;
 /// Below this the CUSUM has nothing to say and the baseline may learn.
 const QUIET: f64 = 3.0;
+/// Share of bad seconds that is called broken where seconds are counted: a trend that is one shows in nearly all of them.
+const BROKEN_SECONDS: f64 = 0.5;
 /// Sources remembered per excursion.
 const MOST_SOURCES: usize = 8;
 
@@ -79,6 +81,7 @@ pub struct Series {
     onset_ms: i64,
     last_bad_ms: i64,
     excursion: Excursion,
+    counts_seconds: bool,
 }
 
 /// What was gathered since the first bad event of a rise.
@@ -92,6 +95,11 @@ struct Excursion {
 }
 
 impl Series {
+    /// A series whose events are seconds, and not requests.
+    pub fn of_seconds() -> Self {
+        Self { counts_seconds: true, ..Self::default() }
+    }
+
     /// Takes one event.
     pub fn take(&mut self, seen: Seen, now_ms: i64) {
         let Seen { bad, failed, trace, source } = seen;
@@ -102,8 +110,12 @@ impl Series {
         }
         // Whether an event is learned from is decided before it is looked at: else bad ones would be learned from less often
         // than good ones, and the baseline would sink below what is usual.
-        let is_calm = self.phase() == Phase::Calm && self.cusum.statistic() < QUIET;
-        self.cusum.take(bad, baseline);
+        let is_calm = self.is_quiet();
+        if self.counts_seconds {
+            self.cusum.take_against(bad, baseline, BROKEN_SECONDS);
+        } else {
+            self.cusum.take(bad, baseline);
+        }
         if is_calm {
             self.baseline.learn(bad);
         }
@@ -186,6 +198,11 @@ impl Series {
     /// How far the suspicion has come.
     pub fn phase(&self) -> Phase {
         self.phase.unwrap_or(Phase::Calm)
+    }
+
+    /// Whether the CUSUM has nothing to say: what is seen now is usual.
+    pub fn is_quiet(&self) -> bool {
+        self.phase() == Phase::Calm && self.cusum.statistic() < QUIET
     }
 
     /// Whether the CUSUM is over its threshold now.

@@ -86,7 +86,8 @@ mod tests {
     use super::*;
 
     fn point(metric: &str, at_ms: u64, value: PointValue) -> PointView<'_> {
-        PointView { service: "shop", metric, unit: "By", at_ns: at_ms * 1_000_000, value }
+        let (revision, instance, unit) = ("one", "shop-1", "By");
+        PointView { service: "shop", revision, instance, metric, unit, at_ns: at_ms * 1_000_000, value }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `demo`: control plane, insurance marketplace and local forge, everything embedded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use jiff::Timestamp;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdin};
 
 use super::plane::Plane;
 use super::timeline::{self, Marketplace};
@@ -15,16 +16,20 @@ use crate::app::{App, Doors, Parts};
 use crate::config::Given;
 use crate::host;
 use crate::monitor::DemoPlane;
+use crate::orchestrator::Context;
 
+/// What can be broken.
+pub const TYPES: [&str; 6] = ["500", "latency", "dependency", "memory", "bad-deploy", "retry-storm"];
 /// How long the marketplace may take to serve its first healthy quotes.
-const BASELINE_PATIENCE: Duration = Duration::from_secs(120);
+pub const BASELINE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Arguments of `demo`.
 #[derive(ClapArgs)]
 pub struct Args {
     /// Break the marketplace by itself: `500` (connection pool), `latency` (a missing index), `dependency` (a provider
-    /// that hangs) or `bad-deploy` (a pricing rule that fails).
-    #[arg(long, value_name = "TYPE", value_parser = ["500", "latency", "dependency", "bad-deploy"])]
+    /// that hangs), `memory` (a cache without a bound), `bad-deploy` (a pricing rule that fails) or `retry-storm` (retries
+    /// without a cap).
+    #[arg(long, value_name = "TYPE", value_parser = TYPES)]
     inject: Option<String>,
     /// With --inject: wait until recovery is verified and the lesson stored, print the timeline, exit 0; exit 1 otherwise.
     #[arg(long, requires = "inject")]
@@ -51,29 +56,76 @@ pub fn run(args: Args, given: Given) -> Result<u8> {
     on_runtime(demo(args, given))
 }
 
-async fn demo(args: Args, mut given: Given) -> Result<u8> {
-    if let Some(port) = args.port {
-        given.set("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{port}"));
+async fn demo(args: Args, given: Given) -> Result<u8> {
+    let demo = Demo::open(given, &args.dir, args.port, args.load).await?;
+    demo.run(async |context, marketplace| {
+        let Some(kind) = &args.inject else { return std::future::pending().await };
+        marketplace.baseline(&context, "marketplace-web", BASELINE_PATIENCE).await?;
+        let injected: Timestamp = marketplace.inject(kind).await?;
+        println!("injected {kind}");
+        if !args.until_healed {
+            return std::future::pending().await;
+        }
+        let store = context.parts.store.as_ref();
+        let healed = timeline::follow(store, injected, Duration::from_secs(args.timeout)).await?;
+        println!("faults still switched on: {:?}", marketplace.faults().await?);
+        println!("control plane: {}", host::memory());
+        Ok(if healed.is_some() { GOOD } else { BAD })
+    })
+    .await
+}
+
+/// A control plane with a user plane to watch, built and started.
+pub struct Demo {
+    app: App,
+    plane: Plane,
+    processes: Child,
+    lifeline: ChildStdin,
+}
+
+impl Demo {
+    /// Prepares the folder, opens the doors, starts the user plane.
+    pub async fn open(mut given: Given, dir: &Path, port: Option<u16>, load: f64) -> Result<Self> {
+        if let Some(port) = port {
+            given.set("SRE_SPACE_HTTP_ADDR", format!("127.0.0.1:{port}"));
+        }
+        given.set("SRE_SPACE_DATA_DIR", dir.join("control-plane").display());
+        let doors = Doors::open(&given.settings()?, true).await?;
+        let Some(otlp) = doors.otlp_grpc.as_ref().map(|listener| listener.local_addr()).transpose()? else {
+            bail!("the demo needs OTLP over gRPC: SRE_SPACE_OTLP_GRPC_ADDR must not be off");
+        };
+        let plane = Plane::prepare(dir, format!("http://{otlp}"), load)?;
+        given.set("SRE_SPACE_HTTP_ADDR", doors.http.local_addr()?);
+        given.set("SRE_SPACE_FORGE", "local");
+        given.set("SRE_SPACE_REPO", plane.platform.repo.display());
+        given.set("SRE_SPACE_INGEST_TOKENS", plane.ingest_tokens());
+        let settings = given.settings()?;
+        let parts = Parts::open(&settings).await?;
+        greet(&settings.http.to_string(), &plane);
+        let app = App::build(&settings, parts, doors, Some(DemoPlane::new(plane.web()))).await?;
+        let (processes, lifeline) = plane.start()?;
+        Ok(Self { app, plane, processes, lifeline })
     }
-    given.set("SRE_SPACE_DATA_DIR", args.dir.join("control-plane").display());
-    let doors = Doors::open(&given.settings()?, true).await?;
-    let Some(otlp) = doors.otlp_grpc.as_ref().map(|listener| listener.local_addr()).transpose()? else {
-        bail!("the demo needs OTLP over gRPC: SRE_SPACE_OTLP_GRPC_ADDR must not be off");
-    };
-    let plane = Plane::prepare(&args.dir, format!("http://{otlp}"), args.load)?;
-    given.set("SRE_SPACE_HTTP_ADDR", doors.http.local_addr()?);
-    given.set("SRE_SPACE_FORGE", "local");
-    given.set("SRE_SPACE_REPO", plane.platform.repo.display());
-    given.set("SRE_SPACE_INGEST_TOKENS", plane.ingest_tokens());
-    let settings = given.settings()?;
-    let parts = Parts::open(&settings).await?;
-    greet(&settings.http.to_string(), &plane);
-    let app = App::build(&settings, parts, doors, Some(DemoPlane::new(plane.web()))).await?;
-    let (mut processes, lifeline) = plane.start()?;
-    let code = play(app, &args, &plane, &mut processes).await;
-    drop(lifeline);
-    _ = tokio::time::timeout(Duration::from_secs(10), processes.wait()).await;
-    code
+
+    /// Runs the server beside the story; whichever ends first ends the demo.
+    pub async fn run(self, story: impl AsyncFnOnce(Arc<Context>, Marketplace) -> Result<u8>) -> Result<u8> {
+        let Self { app, plane, mut processes, lifeline } = self;
+        let story = story(Arc::clone(&app.context), Marketplace::at(plane.web()));
+        let mut told: Result<u8> = Ok(GOOD);
+        let shutdown = async {
+            tokio::select! {
+                () = interrupted() => {}
+                code = story => told = code,
+                status = processes.wait() => {
+                    told = Err(anyhow::anyhow!("the user plane ended ({status:?}): see user-plane.log in the demo's folder"));
+                }
+            }
+        };
+        let asked = app.run(shutdown).await;
+        drop(lifeline);
+        _ = tokio::time::timeout(Duration::from_secs(10), processes.wait()).await;
+        if asked { told } else { Ok(BAD) }
+    }
 }
 
 fn greet(address: &str, plane: &Plane) {
@@ -81,35 +133,4 @@ fn greet(address: &str, plane: &Plane) {
     println!("marketplace {}", plane.web());
     println!("repository  {}", plane.platform.repo.display());
     println!("Open the first address and press Inject Chaos; Ctrl-C ends everything.\n");
-}
-
-/// Runs the server beside the story; whichever ends first ends the demo.
-async fn play(app: App, args: &Args, plane: &Plane, processes: &mut Child) -> Result<u8> {
-    let (context, store) = (app.context.clone(), app.context.parts.store.clone());
-    let story = async {
-        let Some(kind) = &args.inject else { return std::future::pending().await };
-        let marketplace = Marketplace::at(plane.web());
-        marketplace.baseline(&context, "marketplace-web", BASELINE_PATIENCE).await?;
-        let injected: Timestamp = marketplace.inject(kind).await?;
-        println!("injected {kind}");
-        if !args.until_healed {
-            return std::future::pending().await;
-        }
-        let healed = timeline::follow(store.as_ref(), injected, Duration::from_secs(args.timeout)).await?;
-        println!("faults still switched on: {:?}", marketplace.faults().await?);
-        println!("control plane: {}", host::memory());
-        Ok(healed)
-    };
-    let mut told: Result<u8> = Ok(GOOD);
-    let shutdown = async {
-        tokio::select! {
-            () = interrupted() => {}
-            healed = story => told = healed.map(|healed| if healed { GOOD } else { BAD }),
-            status = processes.wait() => {
-                told = Err(anyhow::anyhow!("the user plane ended ({status:?}): see user-plane.log in the demo's folder"));
-            }
-        }
-    };
-    let asked = app.run(shutdown).await;
-    if asked { told } else { Ok(BAD) }
 }

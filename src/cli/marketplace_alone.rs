@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
+use marketplace::platform::DEPLOYER;
 
 use super::plane::{Plane, SERVICES};
 use super::{BAD, GOOD, interrupted, on_runtime};
@@ -32,7 +33,8 @@ pub struct Args {
     prepare: bool,
 }
 
-/// Runs the marketplace until interrupted. `SRE_SPACE_INGEST_TOKENS` has to be the control plane's, with a token for each service.
+/// Runs the marketplace until interrupted. `SRE_SPACE_INGEST_TOKENS` has to be the control plane's, with a token for each service,
+/// and one for the deployer, which tells of their memory from outside.
 pub fn run(args: &Args, given: &Given) -> Result<u8> {
     let tokens = given.settings()?.ingest_tokens;
     let tokens: BTreeMap<String, String> =
@@ -65,5 +67,6 @@ pub fn run(args: &Args, given: &Given) -> Result<u8> {
 }
 
 fn example() -> String {
-    SERVICES.map(|service| format!("{service}=TOKEN")).join(",")
+    let senders = SERVICES.iter().chain([&DEPLOYER]);
+    senders.map(|sender| format!("{sender}=TOKEN")).collect::<Vec<_>>().join(",")
 }

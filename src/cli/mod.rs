@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod analyze;
+mod chaos;
 mod check;
 mod client;
 mod demo;
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::Args),
     /// The demo's marketplace alone, for a control plane that runs elsewhere on this machine.
     Marketplace(marketplace_alone::Args),
+    /// Breaks the demo's marketplace: one fault of a running server's, or the whole suite, one after another, with a score.
+    Chaos(chaos::Args),
     /// The control plane alone.
     Serve(serve::Args),
     /// Recorded OTLP, told again in event time to the same Scout and Brain; acts on nothing.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
         Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
         Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),
+        Command::Chaos(args) => with_settings(cli.config, |given| chaos::run(args, given)),
         Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)

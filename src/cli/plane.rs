@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
-use marketplace::platform::{Platform, Ports};
+use marketplace::platform::{DEPLOYER, Platform, Ports};
 use tokio::process::{Child, ChildStdin, Command};
 use ulid::Ulid;
 
@@ -37,7 +37,11 @@ impl Plane {
         let file = dir.join("platform.json");
         let kept = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Platform>(&bytes).ok());
         let (ports, ingest_tokens) = match kept {
-            Some(kept) => (kept.ports, kept.ingest_tokens),
+            Some(mut kept) => {
+                // A folder of before the deployer sent anything.
+                kept.ingest_tokens.entry(DEPLOYER.to_owned()).or_insert_with(|| Ulid::generate().to_string());
+                (kept.ports, kept.ingest_tokens)
+            }
             None => (Ports::default(), tokens()),
         };
         let (ports, ingest_tokens) = match agreed {
@@ -93,5 +97,5 @@ impl Plane {
 }
 
 fn tokens() -> BTreeMap<String, String> {
-    SERVICES.iter().map(|name| ((*name).to_owned(), Ulid::generate().to_string())).collect()
+    SERVICES.iter().chain([&DEPLOYER]).map(|name| ((*name).to_owned(), Ulid::generate().to_string())).collect()
 }

@@ -92,8 +92,8 @@ fn is_calm(context: &Context, service: &str, merged: Option<&str>) -> bool {
     served && is_deployed && scout.calm(service, now_ms) && graph.nodes.iter().all(|node| node.state == "healthy")
 }
 
-/// Follows incidents opened since `since`, printing each step; answers whether one was resolved in time.
-pub async fn follow(store: &dyn Store, since: Timestamp, patience: Duration) -> Result<bool> {
+/// Follows incidents opened since `since`, printing each step; answers the one that was resolved in time.
+pub async fn follow(store: &dyn Store, since: Timestamp, patience: Duration) -> Result<Option<Incident>> {
     let deadline = Instant::now() + patience;
     let mut look = interval(LOOK);
     let mut seen = 0;
@@ -109,19 +109,19 @@ pub async fn follow(store: &dyn Store, since: Timestamp, patience: Duration) -> 
         let ours = || records.iter().map(|record| &record.incident).filter(|incident| incident.opened_at >= since);
         if let Some(incident) = ours().find(|incident| incident.state == State::Resolved) {
             summarise(store, incident, since).await?;
-            return Ok(true);
+            return Ok(Some(incident.clone()));
         }
         let with_person = |incident: &&Incident| matches!(incident.state, State::Escalated | State::AwaitingHuman);
         if let Some(incident) = ours().find(with_person) {
             stopped(incident);
-            return Ok(false);
+            return Ok(None);
         }
         if Instant::now() > deadline {
             match ours().next() {
                 Some(incident) => stopped(incident),
                 None => println!("stopped: nothing was detected within {} s", patience.as_secs()),
             }
-            return Ok(false);
+            return Ok(None);
         }
     }
 }
@@ -156,17 +156,25 @@ const MILESTONES: [(&str, Completes); 9] = [
 ];
 
 async fn summarise(store: &dyn Store, incident: &Incident, since: Timestamp) -> Result<()> {
-    let entries = store.journal(0, 1_000, Some(&incident.id)).await?;
     println!("\n{} {} healed by {}", incident.id, incident.service, source(incident));
-    for (name, completes) in MILESTONES {
-        if let Some(entry) = entries.iter().find(|entry| completes(&entry.row)) {
-            println!("  {name:<10} {:6.2} s", entry.row.at.duration_since(since).as_secs_f64());
-        }
+    for (name, seconds) in milestones(store, incident, since).await? {
+        println!("  {name:<10} {seconds:6.2} s");
     }
     Ok(())
 }
 
-fn source(incident: &Incident) -> String {
+/// The steps an incident has come through, with the seconds after a moment at which it did.
+pub async fn milestones(store: &dyn Store, incident: &Incident, since: Timestamp) -> Result<Vec<(&'static str, f64)>> {
+    let entries = store.journal(0, 1_000, Some(&incident.id)).await?;
+    let reached = |(name, completes): (&'static str, Completes)| {
+        let entry = entries.iter().find(|entry| completes(&entry.row))?;
+        Some((name, entry.row.at.duration_since(since).as_secs_f64()))
+    };
+    Ok(MILESTONES.into_iter().filter_map(reached).collect())
+}
+
+/// Who named the remedy that held, and which it was.
+pub fn source(incident: &Incident) -> String {
     let source = incident.source.map(|source| serde_json::json!(source));
     let source = source.as_ref().and_then(|value| value.as_str()).unwrap_or("nobody").to_owned();
     match &incident.remedy {

@@ -128,6 +128,7 @@ keys! {
     "SRE_SPACE_CONFIDENCE_THRESHOLD", "a number from 0 to 1", "0.90", "confidence and trust must be strictly above";
     "SRE_SPACE_MAX_ATTEMPTS", "a whole number from 1 to 10", "3", "verified failures before a person is called";
     "SRE_SPACE_SERVER", "a URL", "", "the running server that incidents, approve, reject and autonomy talk to";
+    "SRE_SPACE_COHERENCE", "on or off", "on", "the second sense: memory and calls are watched too, and open incidents before a request fails";
     "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
     "SRE_SPACE_SENTINEL_SIGMA", "percentage points above 0", "10.0", "the Sentinel: a standard deviation of CPU above this is a seizure";
     "SRE_SPACE_SENTINEL_FEVER_MB_S", "megabytes a second above 0", "100", "memory that grows faster than this is a fever";

@@ -73,6 +73,7 @@ struct Rejected(&'static str);
 struct Origin<'a> {
     service: &'a str,
     revision: &'a str,
+    instance: &'a str,
 }
 
 /// Visits every usable span of a request, in order; the others are counted.
@@ -150,6 +151,7 @@ struct Resource<'a> {
     service: Scalar<'a>,
     head: Scalar<'a>,
     version: Scalar<'a>,
+    instance: Scalar<'a>,
 }
 
 impl<'a> Resource<'a> {
@@ -161,6 +163,7 @@ impl<'a> Resource<'a> {
                     b"service.name" => self.service = value,
                     b"vcs.ref.head.revision" => self.head = value,
                     b"service.version" => self.version = value,
+                    b"service.instance.id" => self.instance = value,
                     _ => {}
                 }
             }
@@ -172,6 +175,8 @@ impl<'a> Resource<'a> {
         let (service, head, version) = (self.service.text()?, self.head.text()?, self.version.text()?);
         // The name the specification gives to a service that has none.
         let service = if service.is_empty() { "unknown_service" } else { service };
-        Ok(Origin { service, revision: if head.is_empty() { version } else { head } })
+        let revision = if head.is_empty() { version } else { head };
+        // Who sends none that can be read is one process among others: no reason to refuse what it says.
+        Ok(Origin { service, revision, instance: self.instance.text().unwrap_or_default() })
     }
 }

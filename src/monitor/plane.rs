@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::problem::Problem;
 
 /// Faults that users may ask for.
-const TYPES: [&str; 4] = ["500", "latency", "dependency", "bad-deploy"];
+const TYPES: [&str; 6] = ["500", "latency", "dependency", "memory", "bad-deploy", "retry-storm"];
 /// One injection in this time.
 const PAUSE: Duration = Duration::from_secs(10);
 

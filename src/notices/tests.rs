@@ -111,6 +111,7 @@ fn incident(number: u128) -> Incident {
         posterior: 0.999,
         sources: vec!["a".into()],
         onset_ms: 1,
+        coherence: None,
     };
     Incident::open(IncidentId::new(Ulid(number)), signal, Timestamp::now())
 }

@@ -104,6 +104,8 @@ pub struct Context {
     pub forge_changed: Arc<Notify>,
     /// Whether a repository may be written to; read before each such effect.
     pub autonomy: Autonomy,
+    /// What a Sentinel vetoes at this moment, as policies name it; nothing while none runs.
+    pub veto: Arc<Mutex<Option<String>>>,
 }
 
 impl Context {
@@ -120,6 +122,11 @@ impl Context {
     /// A fresh incident id.
     pub fn new_id(&self) -> IncidentId {
         IncidentId::new(Ulid::generate())
+    }
+
+    /// What a Sentinel vetoes at this moment.
+    pub fn veto(&self) -> Option<String> {
+        self.veto.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether what happens is not heard of at present.

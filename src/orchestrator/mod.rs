@@ -107,7 +107,7 @@ impl Orchestrator {
         match sighting {
             Sighting::Suspected(signal) => {
                 self.context.announce(&signal).await;
-                if self.is_claimed(&signal.service, &signal.operation) { Ok(()) } else { self.open(signal).await }
+                if self.is_claimed(&signal) { Ok(()) } else { self.open(signal).await }
             }
             Sighting::Confirmed(signal) => {
                 self.context.announce(&signal).await;
@@ -122,12 +122,20 @@ impl Orchestrator {
     }
 
     /// Whether an open incident, or a person, already has this failure. What an incident is about is known once it has a
-    /// diagnosis; until then it may be anything on its call paths.
-    fn is_claimed(&self, service: &str, operation: &str) -> bool {
-        let scout = self.context.scout();
-        self.incidents.values().any(|incident| match affected(incident) {
-            [] => scout.related(&incident.service, service),
-            known => is_among(known, service, operation),
+    /// diagnosis; until then it may be anything on its call paths. What the second sense sees while a failure on its call paths is
+    /// dealt with may come of that; and what it only suspects keeps no failing request waiting.
+    fn is_claimed(&self, signal: &Signal) -> bool {
+        let (scout, is_sensed) = (self.context.scout(), signal.coherence.is_some());
+        self.incidents.values().any(|incident| {
+            let is_related = || scout.related(&incident.service, &signal.service);
+            let is_suspicion = incident.state == State::Detected && incident.signal.coherence.is_some();
+            match affected(incident) {
+                [] => (is_sensed || !is_suspicion) && is_related(),
+                known => {
+                    let is_consequence = || is_sensed && incident.state.is_active() && is_related();
+                    is_among(known, &signal.service, &signal.operation) || is_consequence()
+                }
+            }
         })
     }
 
@@ -141,7 +149,7 @@ impl Orchestrator {
         });
         for Suspect { service, operation, .. } in suspects {
             let Some(signal) = ({ self.context.scout().signal(&service, &operation, now_ms) }) else { continue };
-            let is_new = !self.is_claimed(&service, &operation) && !self.dropped.contains(&(service, operation));
+            let is_new = !self.is_claimed(&signal) && !self.dropped.contains(&(service, operation));
             let is_confirmed = signal.certainty == Certainty::Confirmed;
             if is_new {
                 self.open(signal.clone()).await?;
@@ -153,15 +161,20 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// The incident that a confirmation is for: the one of that very operation, or one on its call paths, unless another
-    /// incident is known to be about it.
+    /// The incident that a confirmation is for: the one of that very operation, or one on its call paths that was opened by the
+    /// same sense, unless another incident is known to be about it.
     fn detected_near(&self, signal: &Signal) -> Option<IncidentId> {
         let scout = self.context.scout();
         let (service, operation) = (&signal.service, &signal.operation);
         let detected = || self.incidents.values().filter(|incident| incident.state == State::Detected);
         let exact = detected().find(|incident| incident.service == *service && incident.operation == *operation);
         let is_known = self.incidents.values().any(|incident| is_among(affected(incident), service, operation));
-        let related = || detected().find(|incident| !is_known && scout.related(&incident.service, service));
+        let same_sense = |incident: &Incident| incident.signal.coherence.is_some() == signal.coherence.is_some();
+        let related = || {
+            detected()
+                .filter(|incident| same_sense(incident))
+                .find(|incident| !is_known && scout.related(&incident.service, service))
+        };
         exact.or_else(related).map(|incident| incident.id.clone())
     }
 
@@ -170,11 +183,10 @@ impl Orchestrator {
         let now = self.context.now();
         let id = self.context.new_id();
         let text = format!(
-            "suspect: {} {} is bad in {:.0} % of {} requests (statistic {:.1}, threshold {:.1})",
+            "suspect: {} {} {} (statistic {:.1}, threshold {:.1})",
             signal.service,
             signal.operation,
-            signal.observed * 100.0,
-            signal.samples,
+            signal.clause(),
             signal.statistic,
             signal.threshold
         );

@@ -6,6 +6,7 @@ mod files;
 mod loops;
 mod model;
 mod notices;
+mod senses;
 mod sentinel;
 mod sources;
 mod tidy;

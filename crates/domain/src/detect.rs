@@ -58,7 +58,11 @@ pub struct Cusum {
 impl Cusum {
     /// Takes one event.
     pub fn take(&mut self, bad: bool, baseline: f64) {
-        let broken = (10.0 * baseline).clamp(LEAST_BROKEN, 0.9);
+        self.take_against(bad, baseline, (10.0 * baseline).clamp(LEAST_BROKEN, 0.9));
+    }
+
+    /// Takes one event where broken is known to look otherwise: a share of bad events above the baseline.
+    pub fn take_against(&mut self, bad: bool, baseline: f64, broken: f64) {
         let gain = if bad { (broken / baseline).ln() } else { ((1.0 - broken) / (1.0 - baseline)).ln() };
         self.statistic = (self.statistic + gain).clamp(0.0, CAP);
     }

@@ -35,13 +35,14 @@ pub fn write(incident: &Incident, entries: &[Entry]) -> String {
 fn what_happened(incident: &Incident) -> String {
     let signal = &incident.signal;
     format!(
-        "## What happened\n\nAt {} {} went bad ({}): {} of {} requests in {:.0} s, {} before. Seen by {} source(s); \
+        "## What happened\n\nAt {} {} went bad ({}): {} of {} {} in {:.0} s, {} before. Seen by {} source(s); \
          posterior {:.4}, statistic {:.2}, threshold {:.2}.",
         second(incident.opened_at),
         plain::name(&signal.service),
         word(&signal.kind),
         percent(signal.observed),
         signal.samples,
+        signal.kind.counts(),
         signal.window_s,
         percent(signal.baseline),
         signal.sources.len(),

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Bytes of a megabyte.
+const MB: f64 = 1e6;
+
 /// What kind of badness dominates the signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -10,6 +13,66 @@ pub enum SignalKind {
     ErrorRate,
     /// Spans over the latency objective.
     Latency,
+    /// A process's memory grows towards its limit. No request has to fail for it.
+    MemoryTrend,
+    /// A service calls others more often for each request than it usually does.
+    Amplification,
+}
+
+impl SignalKind {
+    /// What is counted as good or bad.
+    pub fn counts(self) -> &'static str {
+        match self {
+            Self::ErrorRate | Self::Latency => "requests",
+            Self::MemoryTrend | Self::Amplification => "seconds",
+        }
+    }
+}
+
+/// What a signal of the second sense was told by: the numbers behind its good and bad seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coherence {
+    /// Of [`SignalKind::MemoryTrend`].
+    Memory(MemoryTrend),
+    /// Of [`SignalKind::Amplification`].
+    Calls(Amplification),
+}
+
+/// How a process's memory grows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MemoryTrend {
+    /// Memory in use at the end of the window, bytes.
+    pub used_bytes: f64,
+    /// Limit that was declared for it, bytes.
+    pub limit_bytes: f64,
+    /// Least-squares slope over the window, bytes per second.
+    pub bytes_per_s: f64,
+    /// Rise from the window's start to its end, bytes per second.
+    pub change_per_s: f64,
+    /// Share of the variance that the line explains, 0..=1.
+    pub explained: f64,
+    /// Slope as another source saw the same process, bytes per second.
+    pub elsewhere_per_s: Option<f64>,
+    /// When the limit is reached at this pace, seconds from the end of the window; `None` when it is no certain rise.
+    pub exhausted_in_s: Option<f64>,
+    /// The same at the fastest pace that is likely (95 %).
+    pub at_soonest_s: Option<f64>,
+    /// Length of the window, seconds.
+    pub window_s: f64,
+}
+
+/// How much a service multiplies what it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Amplification {
+    /// Calls to other services for each request served, lately.
+    pub ratio: f64,
+    /// The same in calm times.
+    pub usual: f64,
+    /// The same as the callees counted it, lately.
+    pub received: Option<f64>,
+    /// Requests it was taken from.
+    pub requests: u64,
 }
 
 /// How far Scout has come with a suspicion.
@@ -51,6 +114,9 @@ pub struct Signal {
     pub sources: Vec<String>,
     /// First bad event of this excursion, milliseconds since the Unix epoch.
     pub onset_ms: i64,
+    /// What the second sense measured, where it is the one that speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coherence: Option<Coherence>,
 }
 
 impl Signal {
@@ -59,5 +125,22 @@ impl Signal {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
         let bad = (self.observed * self.samples as f64).round() as u64;
         bad
+    }
+
+    /// What was seen, as the rest of a sentence that begins with the service: our own words and numbers.
+    pub fn clause(&self) -> String {
+        match &self.coherence {
+            None => format!("is bad in {:.0} % of {} requests", self.observed * 100.0, self.samples),
+            Some(Coherence::Memory(memory)) => format!(
+                "grows by {:.2} MB/s at {:.0} of {:.0} MB{}",
+                memory.bytes_per_s / MB,
+                memory.used_bytes / MB,
+                memory.limit_bytes / MB,
+                memory.exhausted_in_s.map_or_else(String::new, |left| format!(" and reaches its limit in {left:.0} s")),
+            ),
+            Some(Coherence::Calls(calls)) => {
+                format!("makes {:.2} calls for each request, usually {:.2}", calls.ratio, calls.usual)
+            }
+        }
     }
 }

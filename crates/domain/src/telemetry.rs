@@ -35,6 +35,10 @@ hexadecimal!(SpanId);
 pub struct PointView<'a> {
     /// `service.name` of its resource.
     pub service: &'a str,
+    /// `vcs.ref.head.revision` of its resource, else `service.version`.
+    pub revision: &'a str,
+    /// `service.instance.id` of its resource: which process it speaks of.
+    pub instance: &'a str,
     /// The metric's name.
     pub metric: &'a str,
     /// Its unit, in UCUM (`By`, `ms`, `1`).

@@ -42,6 +42,9 @@ pub struct Question {
     pub cooling: bool,
     /// Other remediations under way on the same service.
     pub active_on_service: i64,
+    /// What a Sentinel vetoes at this moment (`COMPUTE`, `RESOURCE`, `INTENT`); `None` while none does, or none runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub veto: Option<String>,
 }
 
 /// What is asked for.

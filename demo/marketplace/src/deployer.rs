@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use git2::{Oid, Repository};
 use serde::Deserialize;
 
+use crate::cage::Cage;
 use crate::platform::Platform;
 use crate::process::Process;
 use crate::{git, lifeline};
@@ -38,6 +39,9 @@ pub struct ServicePlan {
     pub role: String,
     /// Files, or folders ending in `/`, that make a new release of it.
     pub watch: Vec<String>,
+    /// Memory it may use before it is killed, megabytes.
+    #[serde(default)]
+    pub memory_mb: Option<u64>,
 }
 
 impl ServicePlan {
@@ -54,7 +58,7 @@ struct Running {
     plan: ServicePlan,
     socket: TcpListener,
     revision: Oid,
-    process: Option<Process>,
+    process: Option<(Process, Cage)>,
     retry_at: Instant,
     backoff: Duration,
 }
@@ -70,6 +74,8 @@ pub fn run(platform: Platform) -> Result<()> {
     lifeline::hold_hard();
     std::fs::create_dir_all(platform.data())?;
     let repo = Repository::open_bare(&platform.repo).context("cannot open the repository")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _exporters_run_here = runtime.enter();
     let mut deployer = Deployer { platform, repo, services: BTreeMap::new() };
     let mut seen = None;
     loop {
@@ -123,7 +129,7 @@ impl Deployer {
         match self.start(&plan, commit, release, &socket) {
             Ok(process) => {
                 println!("deployer: {} at {commit}", plan.name);
-                old.and_then(|old| old.process).into_iter().for_each(Process::let_go);
+                old.and_then(|old| old.process).into_iter().for_each(|(process, _)| process.let_go());
                 self.services.insert(plan.name.clone(), Running::new(plan, socket, commit, Some(process)));
                 Ok(())
             }
@@ -135,7 +141,7 @@ impl Deployer {
         }
     }
 
-    fn start(&self, plan: &ServicePlan, commit: Oid, release: &Path, socket: &TcpListener) -> Result<Process> {
+    fn start(&self, plan: &ServicePlan, commit: Oid, release: &Path, socket: &TcpListener) -> Result<(Process, Cage)> {
         let revision = commit.to_string();
         let instance = format!("{}-{:08x}", plan.name, rand::random::<u32>());
         let mut environment = vec![
@@ -149,11 +155,15 @@ impl Deployer {
             ),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", self.platform.otlp_endpoint.clone()),
             ("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned()),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "1000".to_owned()),
         ];
         if let Some(token) = self.platform.ingest_tokens.get(&plan.name) {
             environment.push(("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{token}")));
         }
-        Process::start(&self.platform, &plan.role, (release, &self.platform.data()), socket, &environment)
+        let data = self.platform.data();
+        let process = Process::start(&self.platform, &plan.role, (release, &data), socket, &environment)?;
+        let cage = Cage::around(&self.platform, plan, (revision, instance), process.id())?;
+        Ok((process, cage))
     }
 
     /// Starts again what ended by itself, at its own revision.
@@ -161,7 +171,7 @@ impl Deployer {
         let names: Vec<String> = self.services.keys().cloned().collect();
         for name in names {
             let Some(mut running) = self.services.remove(&name) else { continue };
-            let ended = running.process.as_mut().is_none_or(Process::has_ended);
+            let ended = running.process.as_mut().is_none_or(|(process, cage)| cage.has_ended(process));
             if ended && Instant::now() >= running.retry_at {
                 running.process = self.again(&running);
                 running.retry_at = Instant::now() + running.backoff;
@@ -171,7 +181,7 @@ impl Deployer {
         }
     }
 
-    fn again(&self, running: &Running) -> Option<Process> {
+    fn again(&self, running: &Running) -> Option<(Process, Cage)> {
         let release = self.release(running.revision);
         let started =
             release.and_then(|release| self.start(&running.plan, running.revision, &release, &running.socket));
@@ -180,7 +190,7 @@ impl Deployer {
 }
 
 impl Running {
-    fn new(plan: ServicePlan, socket: TcpListener, revision: Oid, process: Option<Process>) -> Self {
+    fn new(plan: ServicePlan, socket: TcpListener, revision: Oid, process: Option<(Process, Cage)>) -> Self {
         Self { plan, socket, revision, process, retry_at: Instant::now(), backoff: BACKOFF }
     }
 }

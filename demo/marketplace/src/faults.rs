@@ -19,13 +19,18 @@ pub const BAD_DEPLOY: &str = "bad-deploy";
 pub const LATENCY: &str = "latency";
 /// The rating provider takes requests and never answers.
 pub const DEPENDENCY: &str = "dependency";
+/// A pull request is merged that keeps every quote for ever.
+pub const MEMORY: &str = "memory";
+/// A pull request is merged that asks again for late ratings, without a cap; and ratings get late.
+pub const RETRY_STORM: &str = "retry-storm";
 /// As `500`, and the configured pool size is ignored: no larger value helps.
 pub const STUCK_POOL: &str = "stuck-pool";
 /// Types that users are told of.
-pub const TYPES: [&str; 4] = [HOLD_CONNECTION, LATENCY, DEPENDENCY, BAD_DEPLOY];
+pub const TYPES: [&str; 6] = [HOLD_CONNECTION, LATENCY, DEPENDENCY, BAD_DEPLOY, MEMORY, RETRY_STORM];
 
 const FILE: &str = "faults.json";
 const RULE: &str = "rules/pricing.rhai";
+const SETTINGS: &str = "config/quote-engine.yaml";
 
 /// Faults that are on.
 pub fn active(data: &Path) -> BTreeSet<String> {
@@ -41,26 +46,37 @@ fn write(data: &Path, active: &BTreeSet<String>) -> Result<()> {
 /// Switches a fault on; `false` when there is no such type.
 pub fn inject(data: &Path, repo: &Path, kind: &str) -> Result<bool> {
     match kind {
-        HOLD_CONNECTION | STUCK_POOL | LATENCY | DEPENDENCY => {
-            let mut on = active(data);
-            on.insert(kind.to_owned());
-            write(data, &on)?;
-        }
+        HOLD_CONNECTION | STUCK_POOL | LATENCY | DEPENDENCY => switch_on(data, kind)?,
         BAD_DEPLOY => bad_deploy(repo)?,
+        MEMORY => change(repo, ("keep-quotes", "Keep every quote at hand"), (SETTINGS, "keep: 200 ", "keep: 0   "))?,
+        RETRY_STORM => {
+            change(repo, ("late-ratings", "Ask again for late ratings"), (SETTINGS, "most: 0  ", "most: 100"))?;
+            switch_on(data, kind)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
 }
 
+fn switch_on(data: &Path, kind: &str) -> Result<()> {
+    let mut on = active(data);
+    on.insert(kind.to_owned());
+    write(data, &on)
+}
+
 /// A loyalty discount that divides by the years as a customer: new customers have none.
 fn bad_deploy(repo: &Path) -> Result<()> {
+    let (usual, wrong) = ("base * factor / 100 - loyalty * 50", "base * factor / 100 - 1200 / (customer.years / 3)");
+    change(repo, ("welcome-discount", "Spread the loyalty discount over the years"), (RULE, usual, wrong))
+}
+
+/// The owners merge a pull request that rewrites one place of one file.
+fn change(repo: &Path, (branch, title): (&str, &str), (file, from, to): (&str, &str, &str)) -> Result<()> {
     let repo = Repository::open_bare(repo)?;
     let head = git::head(&repo).context("the repository is empty")?;
-    let rule = String::from_utf8(git::file(&repo, head, RULE)?)?;
-    let changed =
-        rule.replace("base * factor / 100 - loyalty * 50", "base * factor / 100 - 1200 / (customer.years / 3)");
-    let edits: [Edit; 1] = [(RULE.to_owned(), Some(changed.into_bytes()))];
-    git::merge_pull_request(&repo, "welcome-discount", "Spread the loyalty discount over the years", &edits).map(drop)
+    let text = String::from_utf8(git::file(&repo, head, file)?)?;
+    let edits: [Edit; 1] = [(file.to_owned(), Some(text.replace(from, to).into_bytes()))];
+    git::merge_pull_request(&repo, branch, title, &edits).map(drop)
 }
 
 /// Switches everything off and merges the owners' baseline back; answers that merge, where one was needed.

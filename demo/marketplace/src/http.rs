@@ -1,5 +1,7 @@
 //! HTTP between the services, instrumented on both sides.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, StatusCode};
@@ -109,12 +111,17 @@ pub async fn call<T: DeserializeOwned>(
         KeyValue::new("server.address", parsed.host_str().unwrap_or_default().to_owned()),
         KeyValue::new("server.port", i64::from(parsed.port().unwrap_or_default())),
     ];
+    // No URL among a metric's attributes: each would be a stream of its own.
+    let measured: Vec<KeyValue> =
+        attributes.iter().filter(|attribute| attribute.key.as_str() != "url.full").cloned().collect();
     let context = telemetry::span(method.to_string(), SpanKind::Client, &Context::current(), attributes);
     let mut request = client.request(method, parsed);
     if let Some(body) = body {
         request = request.json(body);
     }
+    let began = Instant::now();
     let outcome = send(request, &context).await;
+    telemetry::called(began.elapsed(), &measured);
     if let Err(failure) = &outcome {
         let kind =
             if failure.kind == "upstream" { failure.status.as_u16().to_string() } else { failure.kind.to_owned() };

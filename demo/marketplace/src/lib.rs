@@ -8,6 +8,7 @@
     reason = "an application of its own: its settings are the environment of its processes, its tasks end with them"
 )]
 
+mod cage;
 mod checks;
 mod deployer;
 mod faults;
@@ -22,6 +23,7 @@ mod services;
 mod telemetry;
 mod traffic;
 mod up;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -44,6 +44,9 @@ impl Ports {
     }
 }
 
+/// The name under which the deployer sends telemetry of the processes it runs: that of its ingest token.
+pub const DEPLOYER: &str = "deployer";
+
 /// The platform file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Platform {

@@ -72,6 +72,17 @@ impl Process {
         Ok(())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, whatever it is doing.
+    pub fn kill(&mut self) {
+        // It has ended by itself where this fails.
+        _ = self.child.kill();
+    }
+
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().map_or(true, |status| status.is_some())

@@ -1,10 +1,17 @@
 //! OpenTelemetry as any service has it: the stock SDK, semantic conventions, W3C trace context.
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::metrics::Histogram;
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+
+use crate::usage;
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "marketplace";
@@ -19,6 +26,41 @@ pub fn start() -> anyhow::Result<Option<SdkTracerProvider>> {
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
     global::set_tracer_provider(provider.clone());
     Ok(Some(provider))
+}
+
+/// Starts telling how the process does, when an endpoint is configured by the standard `OTEL_*` variables.
+pub fn measure() -> anyhow::Result<Option<SdkMeterProvider>> {
+    if std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").is_err() {
+        return Ok(None);
+    }
+    let exporter = opentelemetry_otlp::MetricExporter::builder().with_tonic().build()?;
+    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter).build();
+    global::set_meter_provider(provider.clone());
+    let meter = global::meter(SCOPE);
+    meter
+        .i64_observable_up_down_counter("process.memory.usage")
+        .with_unit("By")
+        .with_callback(|memory| {
+            usage::resident(std::process::id()).into_iter().for_each(|used| memory.observe(used, &[]))
+        })
+        .build();
+    let cpu = Mutex::new(usage::Cpu::begins());
+    meter
+        .f64_observable_gauge("process.cpu.utilization")
+        .with_unit("1")
+        .with_callback(move |gauge| {
+            let share = cpu.lock().unwrap_or_else(PoisonError::into_inner).share();
+            share.into_iter().for_each(|share| gauge.observe(share, &[]));
+        })
+        .build();
+    Ok(Some(provider))
+}
+
+/// Records how long a call to another service took, and how it ended.
+pub fn called(took: Duration, attributes: &[KeyValue]) {
+    static DURATION: OnceLock<Histogram<f64>> = OnceLock::new();
+    let build = || global::meter(SCOPE).f64_histogram("http.client.request.duration").with_unit("s").build();
+    DURATION.get_or_init(build).record(took.as_secs_f64(), attributes);
 }
 
 /// A span of the current context.

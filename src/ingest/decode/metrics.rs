@@ -103,7 +103,9 @@ impl Draft {
             (false, true, None) => return Err(Rejected("a number data point has no value")),
             (false, false, _) => PointValue::Distribution { count: self.count, sum: self.sum },
         };
-        Ok(PointView { service: origin.service, metric: text(name)?, unit: text(unit)?, at_ns: self.at_ns, value })
+        let Origin { service, revision, instance } = origin;
+        let (metric, unit) = (text(name)?, text(unit)?);
+        Ok(PointView { service, revision, instance, metric, unit, at_ns: self.at_ns, value })
     }
 }
 

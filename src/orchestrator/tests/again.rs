@@ -81,7 +81,7 @@ async fn an_opening_whose_answer_was_lost_is_not_opened_twice() {
     orchestrator.open(signal.clone()).await.expect_err("no answer");
     assert!(orchestrator.incidents.is_empty());
     orchestrator.look_again().await.expect("looked");
-    assert!(orchestrator.is_claimed(&signal.service, &signal.operation), "it was opened after all");
+    assert!(orchestrator.is_claimed(&signal), "it was opened after all");
     assert_eq!(context.parts.store.unfinished().await.expect("read").len(), 1);
 }
 

@@ -6,6 +6,7 @@ mod counsel;
 mod garbage;
 mod injection;
 mod rest;
+mod senses;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -51,6 +52,7 @@ async fn context_with(dir: &tempfile::TempDir, settings: &[(&str, &str)]) -> Con
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
         forge_changed: Arc::default(),
+        veto: Arc::default(),
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
         parts,
     }
@@ -71,6 +73,7 @@ fn confirmed(context: &Context) -> Incident {
         posterior: 1.0,
         sources: vec!["a".into(), "b".into()],
         onset_ms: context.now_ms(),
+        coherence: None,
     };
     Incident::open(context.new_id(), signal, context.now())
 }

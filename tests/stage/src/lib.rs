@@ -7,6 +7,7 @@
 
 mod calm;
 pub mod disguise;
+mod lookout;
 mod start;
 
 use std::process::{Child, Command};

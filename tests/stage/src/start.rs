@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use marketplace::platform::{Platform, Ports};
+use marketplace::platform::{DEPLOYER, Platform, Ports};
 use rustix::process::Pid;
 
 use crate::{SERVICES, Setup};
 
 /// The platform file and the seeded repository.
 pub(crate) fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
-    let tokens: BTreeMap<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), format!("token-of-{name}"))).collect();
+    let tokens: BTreeMap<_, _> =
+        SERVICES.iter().chain([&DEPLOYER]).map(|name| ((*name).to_owned(), format!("token-of-{name}"))).collect();
     let platform = Platform {
         dir: dir.to_owned(),
         repo: dir.join("marketplace.git"),

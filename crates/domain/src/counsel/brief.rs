@@ -87,9 +87,10 @@ fn signal(text: &mut String, incident: &Incident, names: &mut Names) {
     let lines = vec![
         format!("seen first at {} {operation}, kind {}", names.service(&signal.service), word(&signal.kind)),
         format!(
-            "{:.1} % of {} requests bad in {:.0} s; usually {:.1} %",
+            "{:.1} % of {} {} bad in {:.0} s; usually {:.1} %",
             signal.observed * 100.0,
             signal.samples,
+            signal.kind.counts(),
             signal.window_s,
             signal.baseline * 100.0
         ),

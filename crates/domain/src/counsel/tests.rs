@@ -70,6 +70,7 @@ fn signal() -> Signal {
         posterior: 0.999,
         sources: vec![CALM.into(), "b".into()],
         onset_ms: 0,
+        coherence: None,
     }
 }
 

@@ -91,9 +91,10 @@ impl Machine<'_> {
 
     fn confirmed(mut self, signal: Signal) -> Step {
         let text = format!(
-            "confirmed: {:.0} % of {} requests bad, seen by {}",
+            "confirmed: {:.0} % of {} {} bad, seen by {}",
             signal.observed * 100.0,
             signal.samples,
+            signal.kind.counts(),
             signal.sources.join(" and ")
         );
         let note = tell(Agent::Scout, Phase::Observe, &text, json!(signal));

@@ -30,6 +30,7 @@ fn signal() -> Signal {
         posterior: 1.0,
         sources: vec!["a".into(), "b".into()],
         onset_ms: 0,
+        coherence: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn signal() -> Signal {
         posterior: 0.99991,
         sources: vec!["quote-engine".to_owned(), "marketplace-web".to_owned()],
         onset_ms: 0,
+        coherence: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn signal() -> Signal {
         posterior: crate::detect::posterior_above_5_percent(bad, samples),
         sources: vec!["quote-engine".into(), "probe".into()],
         onset_ms: 1_800_000_000_000,
+        coherence: None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod calls;
 mod change;
+mod coherence;
 mod forest;
 mod measure;
 mod onset;
@@ -80,6 +81,8 @@ pub struct Reading {
     origin: Origin,
     fit: Term,
     detector: f64,
+    /// The summary, where structure does not tell it.
+    said: Option<String>,
 }
 
 /// Bad traces needed for an answer while the incident is young, and seconds since the onset.
@@ -101,6 +104,9 @@ const LATE_S: f64 = 15.0;
 
 /// Reads the evidence. `owns` tells which files belong to a service.
 pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
+    if let Some(numbers) = &evidence.signal.coherence {
+        return coherence::read(evidence, numbers);
+    }
     let forest = Forest::grow(evidence);
     let age_s = (evidence.taken_ms - evidence.signal.onset_ms) as f64 / 1_000.0;
     let (all, bad) = (forest.concerned().count(), forest.concerned().filter(|trace| forest.is_bad(trace)).count());
@@ -135,6 +141,7 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
         origin,
         fit,
         detector: evidence.signal.posterior,
+        said: None,
     })
 }
 
@@ -210,6 +217,9 @@ impl Reading {
     }
 
     fn summary(&self) -> String {
+        if let Some(said) = &self.said {
+            return said.clone();
+        }
         let number = |value: Option<f64>| value.unwrap_or_default();
         let (service, operation) = (&self.service, &self.operation);
         match self.kind {

@@ -45,9 +45,8 @@ fn choices<'a>(
         FaultKind::PoolExhausted => larger_pool(reading, rules, current).into_iter().collect(),
         FaultKind::BadChange => revert(reading).into_iter().collect(),
         FaultKind::DependencyTimeout => protection(reading, rules, current),
+        FaultKind::MemoryLeak | FaultKind::RetryStorm => tightest(reading, rules, current),
         FaultKind::SlowQuery
-        | FaultKind::MemoryLeak
-        | FaultKind::RetryStorm
         | FaultKind::CpuSaturation
         | FaultKind::NetworkDelay
         | FaultKind::CrashLoop
@@ -129,6 +128,30 @@ fn protections(reading: &Reading, service: &str, rules: &Catalogue, current: &Cu
         (remedy, Term { name: "protection".into(), value: 1.0, why })
     };
     sections.into_values().map(choice).collect()
+}
+
+/// What bounds a growth or a multiplication: the tightest value the owners allow. A knob that stands outside of its own bounds
+/// is no bound at all, so those come first; the others in the owners' order.
+fn tightest(reading: &Reading, rules: &Catalogue, current: &Current) -> Vec<Choice> {
+    let Some(service) = rules.services.get(&reading.service) else { return Vec::new() };
+    let bounds =
+        service.knobs.iter().filter(|knob| knob.kind == KnobType::Int && knob.remedies.contains(&reading.kind));
+    let tighter = bounds.filter_map(|knob| {
+        let present = current.0.get(&(reading.service.clone(), knob.name.clone()))?;
+        let least = KnobValue::Int(knob.min?);
+        (*present != least).then(|| (!knob.allows(present), knob, least))
+    });
+    let mut found: Vec<(bool, &Knob, KnobValue)> = tighter.collect();
+    found.sort_by_key(|(is_unbound, ..)| !is_unbound);
+    let first = found.first().is_some_and(|(is_unbound, ..)| *is_unbound);
+    let equals = found.iter().filter(|(is_unbound, ..)| *is_unbound == first).count();
+    let choice = |(is_unbound, knob, least): (bool, &Knob, KnobValue)| {
+        let stands = if is_unbound { "outside of" } else { "inside" };
+        let why = format!("{equals} knob(s) stand {stands} their bounds and bound this kind of fault");
+        let remedy = Remedy::turn(reading.service.clone(), knob.name.clone(), least);
+        (remedy, Term { name: "bound".into(), value: 1.0 / equals as f64, why })
+    };
+    found.into_iter().map(choice).collect()
 }
 
 /// A time-out just above what the callee takes in calm times; `None` when the knob is no time-out or is that short already.

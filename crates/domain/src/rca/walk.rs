@@ -25,6 +25,8 @@ pub enum How {
     Between,
     /// Its other side was lost on the way to us.
     Unseen,
+    /// Called again within one request.
+    Repeated,
 }
 
 impl How {
@@ -38,6 +40,7 @@ impl How {
             Self::Unanswered => "called, and nobody answered",
             Self::Between => "bad, while its other side was not",
             Self::Unseen => "bad, and its other side was not seen",
+            Self::Repeated => "the same call again within one request",
         }
     }
 }
@@ -118,7 +121,7 @@ impl Walk<'_, '_> {
     fn begin(&self, index: usize, entry: usize, how: How) -> Begin {
         let callee = match how {
             How::Unanswered | How::Between | How::Unseen => self.calls.callee(self.forest, index),
-            How::Alone | How::Slow | How::Query | How::SlowQuery => None,
+            How::Alone | How::Slow | How::Query | How::SlowQuery | How::Repeated => None,
         };
         Begin { place: callee.unwrap_or(self.forest.places[entry]), how, span: index }
     }

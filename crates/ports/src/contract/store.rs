@@ -41,6 +41,7 @@ fn record(number: u8, state: State, pending: Option<Effect>) -> Record {
         posterior: 0.999,
         sources: vec!["a".into()],
         onset_ms: 1,
+        coherence: None,
     };
     let mut incident = Incident::open(id(number), signal, now());
     incident.state = state;

@@ -1,7 +1,9 @@
 //! What the three services share: configuration, database, socket, end.
 
+mod allowance;
 mod history;
 pub mod quote_engine;
+mod quotes;
 mod rating;
 pub mod rating_provider;
 pub mod web;
@@ -62,6 +64,7 @@ pub fn serve(service: impl Future<Output = Result<Service>>) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let released = lifeline::released();
         let provider = telemetry::start()?;
+        let meter = telemetry::measure()?;
         let Service { traced, plain } = service.await?;
         let router =
             traced.layer(axum::middleware::from_fn(http::traced)).merge(plain).route("/healthz", get(async || "ok"));
@@ -72,6 +75,10 @@ pub fn serve(service: impl Future<Output = Result<Service>>) -> Result<()> {
         axum::serve(listener, router).with_graceful_shutdown(async { _ = released.await }).await?;
         if let Some(provider) = provider {
             tokio::task::spawn_blocking(move || provider.shutdown()).await??;
+        }
+        if let Some(meter) = meter {
+            // Whoever would have listened may be gone by now, and the figures with them.
+            _ = tokio::task::spawn_blocking(move || meter.shutdown()).await?;
         }
         Ok(())
     })

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqlitePool};
 
+use super::quotes::{Kept, Quotes};
 use super::rating::{Provider, Settings};
 use super::{Database, Release, Service};
 use crate::http::{Answer, Failure};
@@ -28,6 +29,8 @@ const STUCK_AT: u32 = 20;
 struct Config {
     database: Database,
     rating: Settings,
+    #[serde(default)]
+    quotes: Kept,
 }
 
 struct Pricing {
@@ -39,6 +42,7 @@ struct Desk {
     pool: SqlitePool,
     provider: Provider,
     pricing: Pricing,
+    quotes: Quotes,
     data: PathBuf,
     holds_connection: AtomicBool,
 }
@@ -67,7 +71,7 @@ struct Customer {
 
 /// Builds the service.
 pub async fn start(release: Release) -> Result<Service> {
-    let Config { mut database, rating } = release.config("quote-engine.yaml")?;
+    let Config { mut database, rating, quotes } = release.config("quote-engine.yaml")?;
     if faults::active(&release.data).contains(faults::STUCK_POOL) {
         database.pool_size = STUCK_AT;
     }
@@ -78,6 +82,7 @@ pub async fn start(release: Release) -> Result<Service> {
             std::env::var("RATING_PROVIDER_URL").context("RATING_PROVIDER_URL is not set")?,
         )?,
         pricing: pricing(&release)?,
+        quotes: Quotes::keeping(&quotes),
         holds_connection: AtomicBool::new(holds_connection(&release.data)),
         data: release.data,
     });
@@ -116,6 +121,7 @@ async fn price(State(desk): State<Arc<Desk>>, Json(asked): Json<Asked>) -> Answe
         None => desk.connection().await?,
     };
     store(&mut connection, &asked.user_id, cents).await?;
+    desk.quotes.keep(&asked.user_id, cents);
     Ok(Json(Quote { user_id: asked.user_id, cents }))
 }
 

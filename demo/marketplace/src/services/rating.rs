@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use axum::http::StatusCode;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use reqwest::Method;
 use serde::{Deserialize, Deserializer};
 
@@ -24,6 +26,22 @@ pub struct Settings {
     timeout: Duration,
     breaker: bool,
     fallback: Fallback,
+    #[serde(default)]
+    retry: Retry,
+}
+
+/// When a rating is asked for again, and how often. Unset, it never is.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Retry {
+    #[serde(deserialize_with = "duration")]
+    after: Duration,
+    most: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { after: Duration::from_secs(3_600), most: 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -64,7 +82,7 @@ impl Provider {
     }
 
     async fn ask(&self, region: &str) -> Result<Rating, Failure> {
-        let rated = call(&self.client, Method::GET, &format!("{}/rate?region={region}", self.url), None::<&()>).await;
+        let rated = self.first_answer(&format!("{}/rate?region={region}", self.url)).await;
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         if rated.is_ok() {
             *breaker = Breaker::default();
@@ -75,6 +93,22 @@ impl Provider {
             }
         }
         rated
+    }
+
+    /// Asks, and asks again each time the answer is late; the first answer counts, and nobody waits for the others.
+    async fn first_answer(&self, url: &str) -> Result<Rating, Failure> {
+        let ask = || call(&self.client, Method::GET, url, None::<&()>);
+        let mut asked = FuturesUnordered::from_iter([ask()]);
+        for _ in 0..self.settings.retry.most {
+            match tokio::time::timeout(self.settings.retry.after, asked.next()).await {
+                Ok(Some(answer)) => return answer,
+                Ok(None) | Err(_) => asked.push(ask()),
+            }
+        }
+        match asked.next().await {
+            Some(answer) => answer,
+            None => ask().await,
+        }
     }
 
     /// Once the open time is over one request tries; the others wait for how it fares.
@@ -128,7 +162,12 @@ mod tests {
     async fn without_an_answer_the_breaker_opens_and_the_fallback_quotes() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let settings = Settings { timeout: Duration::from_millis(20), breaker: true, fallback: Fallback::Standard };
+        let settings = Settings {
+            timeout: Duration::from_millis(20),
+            breaker: true,
+            fallback: Fallback::Standard,
+            retry: Retry::default(),
+        };
         let provider = Provider::new(settings, url).expect("a provider");
         for _ in 0..MOST_FAILURES {
             assert!(provider.may_ask());
@@ -136,5 +175,31 @@ mod tests {
         }
         assert!(!provider.may_ask(), "it is not asked any more");
         assert_eq!(provider.rate("north").await.expect("the fallback").factor, STANDARD);
+    }
+
+    /// A provider that takes connections and says nothing: how often it is asked for one rating, with so many retries.
+    async fn asked(most: u32) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let retry = Retry { after: Duration::from_millis(20), most };
+        let (timeout, breaker, fallback) = (Duration::from_millis(400), false, Fallback::Standard);
+        let provider = Provider::new(Settings { timeout, breaker, fallback, retry }, url).expect("a provider");
+        let mut taken = Vec::new();
+        let accept = async {
+            loop {
+                taken.push(listener.accept().await.expect("a connection"));
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            rated = provider.rate("north") => assert_eq!(rated.expect("the fallback").factor, STANDARD),
+        }
+        taken.len()
+    }
+
+    #[tokio::test]
+    async fn a_late_rating_is_asked_for_again_as_often_as_it_may_be() {
+        assert_eq!((asked(0).await, asked(2).await), (1, 3));
+        assert!(asked(100).await > 5);
     }
 }

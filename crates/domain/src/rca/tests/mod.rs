@@ -1,5 +1,6 @@
 //! Root causes of generated traffic: what is named, how sure, what is done about it.
 
+mod coherence;
 mod restart;
 mod town;
 

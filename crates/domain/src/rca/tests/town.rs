@@ -266,5 +266,6 @@ fn signal(service: String, operation: String, onset_ms: i64) -> Signal {
         posterior: 0.999,
         sources: vec!["a".into(), "b".into()],
         onset_ms,
+        coherence: None,
     }
 }

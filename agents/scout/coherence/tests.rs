@@ -1,0 +1,263 @@
+//! The second sense against made-up processes and calls with their own time.
+
+use sre_space_domain::recovery::Outcome;
+use sre_space_domain::signal::{Certainty, Signal};
+use sre_space_domain::telemetry::{SpanId, SpanKind, SpanView};
+
+use super::super::{Limits, ProbeTally, Scout, Sighting, Watch};
+use super::*;
+
+const MB: f64 = 1e6;
+const LIMIT: f64 = 384.0 * MB;
+
+/// A service whose process and platform both tell of its memory, and that calls another.
+struct Town {
+    scout: Scout,
+    now_ms: i64,
+    number: u64,
+    revision: &'static str,
+    sources: Vec<&'static str>,
+    suspected: Vec<Signal>,
+    confirmed: Vec<Signal>,
+}
+
+impl Town {
+    fn new(coherence: bool) -> Self {
+        Self {
+            scout: Scout::new(Limits { coherence, ..Limits::default() }),
+            now_ms: 1_000_000,
+            number: 0,
+            revision: "one",
+            sources: vec!["shop", "deployer"],
+            suspected: vec![],
+            confirmed: vec![],
+        }
+    }
+
+    fn judge(&mut self) {
+        for sighting in self.scout.judge(self.now_ms) {
+            match sighting {
+                Sighting::Suspected(signal) => self.suspected.push(signal),
+                Sighting::Confirmed(signal) => self.confirmed.push(signal),
+                Sighting::Faded { .. } => {}
+            }
+        }
+    }
+
+    /// Seconds of memory: the n-th tells of so many bytes.
+    fn memory(&mut self, seconds: u32, used: impl Fn(u32) -> f64) -> &mut Self {
+        for second in 0..seconds {
+            self.now_ms += 1_000;
+            for source in self.sources.clone() {
+                let metric = if source == "deployer" { "container.memory" } else { "process.memory" };
+                let limit = ("container.memory.limit".to_owned(), LIMIT);
+                for (metric, value) in [limit, (format!("{metric}.usage"), used(second))] {
+                    let point = PointView {
+                        service: "shop",
+                        revision: self.revision,
+                        instance: self.revision,
+                        metric: &metric,
+                        unit: "By",
+                        at_ns: 0,
+                        value: PointValue::Number(value),
+                    };
+                    self.scout.observe_point(&point, source, self.now_ms);
+                }
+            }
+            self.judge();
+        }
+        self
+    }
+
+    /// Seconds of fifty requests each; the n-th second's requests call the bank so many times.
+    fn calls(&mut self, seconds: u32, times: impl Fn(u64) -> u64) -> &mut Self {
+        for _ in 0..seconds * 50 {
+            self.now_ms += 20;
+            self.number += 1;
+            let number = self.number;
+            let id = |part: u64| SpanId((number * 100 + part).to_be_bytes());
+            for call in 0..times(number) {
+                let (made, taken) = (id(10 + call), id(50 + call));
+                self.span("bank", SpanKind::Server, (taken, Some(made)));
+                self.span("shop", SpanKind::Client, (made, Some(id(1))));
+            }
+            self.span("shop", SpanKind::Server, (id(1), None));
+            if self.number.is_multiple_of(10) {
+                self.judge();
+            }
+        }
+        self
+    }
+
+    fn span(&mut self, service: &str, kind: SpanKind, (span_id, parent_id): (SpanId, Option<SpanId>)) {
+        let end_ns = u64::try_from(self.now_ms).expect("after 1970") * 1_000_000;
+        let mut trace = [0; 16];
+        trace[..8].copy_from_slice(&self.number.to_be_bytes());
+        let span = SpanView {
+            trace_id: TraceId(trace),
+            span_id,
+            parent_id,
+            service,
+            revision: self.revision,
+            name: if kind == SpanKind::Client { "GET" } else { "GET /" },
+            kind,
+            start_ns: end_ns - 1_000_000,
+            end_ns,
+            status_error: false,
+            http_status: None,
+            grpc_status: None,
+            error_type: "",
+            has_exception: false,
+            exception_type: "",
+            exception_message: "",
+            peer_address: "",
+            peer_port: None,
+            db_system: "",
+        };
+        self.scout.observe(&span, service, self.now_ms);
+    }
+
+    fn recheck(&self, signal: &Signal, since_ms: i64) -> Option<Outcome> {
+        let watch = Watch {
+            service: signal.service.clone(),
+            operation: Some(signal.operation.clone()),
+            revision: self.revision.to_owned(),
+            baseline: signal.baseline,
+            observed: signal.observed,
+            suspects_before: vec![],
+            apart: vec![],
+            settle_ms: 2_000,
+            timeout_ms: 60_000,
+            since_ms,
+            probes: ProbeTally::default(),
+        };
+        self.scout.recheck(&watch, self.now_ms).map(|recovery| recovery.verdict)
+    }
+}
+
+/// A small linear congruential generator (Knuth's MMIX constants): equal seeds, equal runs.
+fn dice(seed: u64) -> impl Fn(u32) -> f64 {
+    move |at| {
+        let mut state = seed ^ u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..3 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        }
+        ((state >> 11) as f64) / ((1_u64 << 53) as f64)
+    }
+}
+
+#[test]
+fn a_leak_is_confirmed_by_two_sources_long_before_the_limit() {
+    let mut town = Town::new(true);
+    let noise = dice(7);
+    town.memory(120, |at| 60.0 * MB + 0.1 * MB * noise(at));
+    assert_eq!(town.suspected, []);
+    let began_ms = town.now_ms;
+    town.memory(30, |at| 60.0 * MB + 1.5 * MB * f64::from(at) + 0.1 * MB * noise(at));
+    let signal = town.confirmed.first().expect("a confirmed signal");
+    assert_eq!((signal.kind, signal.certainty), (SignalKind::MemoryTrend, Certainty::Confirmed));
+    assert_eq!((signal.service.as_str(), signal.operation.as_str()), ("shop", MEMORY));
+    assert_eq!(signal.sources, ["shop", "deployer"]);
+    assert!(signal.onset_ms - began_ms <= 10_000, "{} ms", signal.onset_ms - began_ms);
+    let Some(Coherence::Memory(memory)) = signal.coherence else { panic!("no numbers: {signal:?}") };
+    assert!((memory.bytes_per_s / MB - 1.5).abs() < 0.2, "{memory:?}");
+    let truly_in_s = (LIMIT - memory.used_bytes) / (1.5 * MB);
+    let forecast_s = memory.exhausted_in_s.expect("a forecast");
+    assert!((forecast_s / truly_in_s - 1.0).abs() < 0.15, "{memory:?}, truly {truly_in_s}");
+}
+
+#[test]
+fn calm_memory_warm_ups_steps_and_saw_teeth_say_nothing() {
+    let noise = |seed: u64| dice(seed);
+    for seed in 1..=10 {
+        let roll = noise(seed);
+        let kinds: [&dyn Fn(u32) -> f64; 4] = [
+            &|at| 60.0 * MB + MB * roll(at),
+            &|at| 60.0 * MB * (1.0 - (-f64::from(at) / 3.0).exp()) + 0.2 * MB * roll(at),
+            &|at| if at < 200 { 60.0 * MB } else { 120.0 * MB },
+            &|at| 60.0 * MB + 4.0 * MB * f64::from(at % 8),
+        ];
+        for (number, kind) in kinds.iter().enumerate() {
+            let mut town = Town::new(true);
+            town.memory(300, kind);
+            assert_eq!(town.confirmed, [], "kind {number}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn without_a_limit_or_with_the_sense_off_memory_says_nothing_and_one_source_confirms_nothing() {
+    let grow = |at: u32| 60.0 * MB + 1.5 * MB * f64::from(at);
+    let mut off = Town::new(false);
+    off.memory(100, grow);
+    assert_eq!(off.suspected, []);
+    let mut alone = Town::new(true);
+    alone.sources = vec!["shop"];
+    alone.memory(100, grow);
+    assert_eq!((alone.suspected.len(), alone.confirmed.len()), (1, 0));
+}
+
+#[test]
+fn a_new_process_is_judged_by_the_same_seconds() {
+    let grow = |at: u32| 60.0 * MB + 1.5 * MB * f64::from(at);
+    for (heals, verdicts) in [(true, vec![Outcome::Recovered]), (false, vec![Outcome::Unchanged])] {
+        let mut town = Town::new(true);
+        town.memory(60, |_| 60.0 * MB).memory(40, grow);
+        let signal = town.confirmed.first().expect("a confirmed signal").clone();
+        (town.revision, town.number) = ("two", 0);
+        let since_ms = town.now_ms + 1_000;
+        assert_eq!(town.recheck(&signal, since_ms), None, "nothing was seen yet");
+        let mut judged = vec![];
+        for second in 0..58 {
+            town.memory(1, |_| if heals { 50.0 * MB } else { grow(second) });
+            judged.extend(town.recheck(&signal, since_ms).filter(|_| judged.is_empty()));
+        }
+        assert_eq!(judged, verdicts);
+        town.memory(5, |_| 50.0 * MB);
+        let silent = Watch { revision: "three".into(), ..watch_of(&signal, since_ms) };
+        assert_eq!(town.scout.recheck(&silent, town.now_ms).map(|it| it.verdict), Some(Outcome::Inconclusive));
+    }
+}
+
+fn watch_of(signal: &Signal, since_ms: i64) -> Watch {
+    Watch {
+        service: signal.service.clone(),
+        operation: Some(signal.operation.clone()),
+        revision: String::new(),
+        baseline: signal.baseline,
+        observed: signal.observed,
+        suspects_before: vec![],
+        apart: vec![],
+        settle_ms: 2_000,
+        timeout_ms: 60_000,
+        since_ms,
+        probes: ProbeTally::default(),
+    }
+}
+
+#[test]
+fn calls_that_double_are_confirmed_by_the_callee_and_no_request_was_bad() {
+    let mut town = Town::new(true);
+    town.calls(30, |_| 1);
+    assert_eq!(town.suspected, []);
+    town.calls(20, |_| 2);
+    let signal = town.confirmed.first().expect("a confirmed signal");
+    assert_eq!((signal.kind, signal.operation.as_str()), (SignalKind::Amplification, CALLS));
+    assert_eq!(signal.sources, ["shop", "bank"]);
+    let Some(Coherence::Calls(calls)) = signal.coherence else { panic!("no numbers: {signal:?}") };
+    assert!((1.9..=2.1).contains(&calls.ratio) && (0.9..=1.1).contains(&calls.usual), "{calls:?}");
+    assert!(calls.received.is_some_and(|received| (1.9..=2.1).contains(&received)), "{calls:?}");
+
+    let signal = signal.clone();
+    let since_ms = town.now_ms;
+    town.revision = "two";
+    town.calls(20, |_| 1);
+    assert_eq!(town.recheck(&signal, since_ms), Some(Outcome::Recovered));
+}
+
+#[test]
+fn a_changing_load_and_a_lasting_fan_out_are_no_amplification() {
+    let mut town = Town::new(true);
+    town.calls(60, |number| 1 + number % 2).calls(60, |number| if number % 10 == 0 { 5 } else { 1 });
+    assert_eq!(town.suspected, []);
+}

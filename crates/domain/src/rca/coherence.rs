@@ -1,0 +1,190 @@
+//! Root cause of what the second sense saw: no request is bad yet, so there is nothing to walk down. The place is the service
+//! that grows or multiplies; what has to be shown is that it is the only one, that two sources measure the same, and the shape.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::origin::Origin;
+use super::walk::How;
+use super::{Gap, Reading};
+use crate::diagnosis::{Candidate, FaultKind, Measured, Term};
+use crate::evidence::Evidence;
+use crate::signal::{Amplification, Coherence, MemoryTrend};
+use crate::telemetry::{Span, SpanId, TraceId};
+
+/// Two sources measure the same when the smaller is at least this part of the larger.
+const SAME: f64 = 0.8;
+/// Spans shown as evidence.
+const EXHIBITS: usize = 5;
+/// Time that says what load was usual, seconds.
+const LEAST_CALM_S: f64 = 5.0;
+
+/// Kind, facts, the two terms of their own, and what there is to show.
+struct Shape {
+    kind: FaultKind,
+    fact: &'static str,
+    agreement: Term,
+    fit: Term,
+    exhibits: Vec<(String, String, How)>,
+}
+
+/// Reads the evidence of a signal of the second sense.
+pub(super) fn read(evidence: &Evidence, numbers: &Coherence) -> Result<Reading, Gap> {
+    let signal = &evidence.signal;
+    let shape = match numbers {
+        Coherence::Memory(memory) => leak(evidence, memory)?,
+        Coherence::Calls(calls) => storm(evidence, calls)?,
+    };
+    let candidates = candidates(evidence);
+    let alone = 1.0 / candidates.len() as f64;
+    let localisation = Term {
+        name: "localisation".into(),
+        value: alone,
+        why: format!("{} service(s) show the same trend", candidates.len()),
+    };
+    let origin = Origin {
+        service: signal.service.clone(),
+        operation: signal.operation.clone(),
+        ways: BTreeMap::new(),
+        is_called: true,
+        knows_usual: true,
+        candidates,
+        localisation,
+        coverage: shape.agreement,
+        is_settled: true,
+        exhibits: shape.exhibits,
+    };
+    Ok(Reading {
+        service: signal.service.clone(),
+        operation: signal.operation.clone(),
+        kind: shape.kind,
+        facts: vec![shape.fact.to_owned()],
+        measured: Measured::default(),
+        guilty: None,
+        callers: Vec::new(),
+        calm_ms: None,
+        affected: affected(evidence),
+        origin,
+        fit: shape.fit,
+        detector: signal.posterior,
+        said: Some(format!("{} {} {}", signal.service, signal.operation, signal.clause())),
+    })
+}
+
+/// The services with the same trend, that of the signal first.
+fn candidates(evidence: &Evidence) -> Vec<Candidate> {
+    let signal = &evidence.signal;
+    let others = evidence.suspects.iter().filter(|suspect| suspect.operation == signal.operation);
+    let others: BTreeSet<&String> =
+        others.map(|suspect| &suspect.service).filter(|name| **name != signal.service).collect();
+    let score = 1.0 / (others.len() + 1) as f64;
+    let all = std::iter::once(&signal.service).chain(others);
+    all.map(|service| Candidate { service: service.clone(), score }).collect()
+}
+
+/// What requests through the service would go bad in, were it left alone; and what is watched itself.
+fn affected(evidence: &Evidence) -> Vec<(String, String)> {
+    let signal = &evidence.signal;
+    let through: BTreeSet<TraceId> =
+        evidence.spans.iter().filter(|span| span.service == signal.service).map(|span| span.trace_id).collect();
+    let entries = evidence.spans.iter().filter(|span| span.kind.is_entry() && through.contains(&span.trace_id));
+    let places: BTreeSet<(&String, &String)> =
+        entries.map(|span| (&span.service, &span.name)).chain([(&signal.service, &signal.operation)]).collect();
+    places.into_iter().map(|(service, operation)| (service.clone(), operation.clone())).collect()
+}
+
+fn agreement(ours: f64, theirs: f64, what: &str) -> Term {
+    let part = ours.min(theirs) / ours.max(theirs);
+    Term {
+        name: "agreement".into(),
+        value: if part.is_finite() { (part / SAME).clamp(0.0, 1.0) } else { 0.0 },
+        why: format!("{ours:.2} {what} by one source, {theirs:.2} by another"),
+    }
+}
+
+fn leak(evidence: &Evidence, memory: &MemoryTrend) -> Result<Shape, Gap> {
+    let Some(elsewhere) = memory.elsewhere_per_s else {
+        return Err(Gap::TooEarly("one source alone sees memory grow".into()));
+    };
+    let load = load(evidence);
+    let growth = load.unwrap_or(1.0).max(1.0);
+    let fit = Term {
+        name: "shape".into(),
+        value: memory.explained / growth,
+        why: format!(
+            "a straight line explains {:.1} % of {:.0} s; load is {} of what it was",
+            memory.explained * 100.0,
+            memory.window_s,
+            load.map_or("an unknown share".to_owned(), |load| format!("{:.0} %", load * 100.0)),
+        ),
+    };
+    let agreement = agreement(memory.bytes_per_s / 1e6, elsewhere / 1e6, "MB/s");
+    let exhibits = Vec::new();
+    Ok(Shape { kind: FaultKind::MemoryLeak, fact: "grows-towards-limit", agreement, fit, exhibits })
+}
+
+/// Requests per second since the onset, as a share of those before: memory may well grow with load.
+fn load(evidence: &Evidence) -> Option<f64> {
+    let served = evidence.spans.iter().filter(|span| span.kind.is_entry() && span.service == evidence.signal.service);
+    let ends: Vec<i64> = served.map(end_ms).collect();
+    let (first, onset) = (*ends.iter().min()?, evidence.signal.onset_ms);
+    let (before_s, since_s) = ((onset - first) as f64 / 1e3, (evidence.taken_ms - onset) as f64 / 1e3);
+    let since = ends.iter().filter(|end| **end >= onset).count();
+    let before = ends.len() - since;
+    let is_known = before_s >= LEAST_CALM_S && since_s >= LEAST_CALM_S && before > 0;
+    is_known.then(|| (since as f64 / since_s) / (before as f64 / before_s))
+}
+
+fn end_ms(span: &Span) -> i64 {
+    i64::try_from(span.end_ns / 1_000_000).unwrap_or(i64::MAX)
+}
+
+fn storm(evidence: &Evidence, calls: &Amplification) -> Result<Shape, Gap> {
+    let Some(received) = calls.received else {
+        return Err(Gap::TooEarly("the callees' side of the calls is not seen".into()));
+    };
+    let repeats = repeats(evidence);
+    let excess = repeats.calls as f64 - calls.usual * repeats.requests as f64;
+    if excess < 1.0 {
+        return Err(Gap::TooEarly(format!("{} requests make {} calls", repeats.requests, repeats.calls)));
+    }
+    let share = (repeats.again as f64 / excess).clamp(0.0, 1.0);
+    let fit = Term {
+        name: "shape".into(),
+        value: share,
+        why: format!("{:.1} % of {excess:.0} calls too many are the same call again within one request", share * 100.0),
+    };
+    let agreement = agreement(calls.ratio, received, "calls for each request");
+    let exhibits = repeats.exhibits;
+    Ok(Shape { kind: FaultKind::RetryStorm, fact: "repeats-calls", agreement, fit, exhibits })
+}
+
+/// Calls since the onset, by the requests that made them.
+#[derive(Default)]
+struct Repeats {
+    requests: usize,
+    calls: usize,
+    again: usize,
+    exhibits: Vec<(String, String, How)>,
+}
+
+fn repeats(evidence: &Evidence) -> Repeats {
+    let since = |span: &&Span| span.service == evidence.signal.service && end_ms(span) >= evidence.signal.onset_ms;
+    let mut seen: HashMap<(TraceId, Option<SpanId>, &str), usize> = HashMap::new();
+    let mut found = Repeats::default();
+    for span in evidence.spans.iter().filter(since) {
+        found.requests += usize::from(span.kind.is_entry());
+        if !span.kind.is_exit() || !span.db_system.is_empty() {
+            continue;
+        }
+        found.calls += 1;
+        let times = seen.entry((span.trace_id, span.parent_id, &span.name)).or_default();
+        *times += 1;
+        if *times > 1 {
+            found.again += 1;
+            if found.exhibits.len() < EXHIBITS {
+                found.exhibits.push((span.trace_id.to_string(), span.span_id.to_string(), How::Repeated));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,95 @@
+//! The second sense in whole loops: what is cured before a request fails, and what is seen without it.
+
+use serde_json::Value;
+use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
+
+use crate::loops::small;
+
+/// Quotes a second that make the unbounded cache reach the process's limit in a minute and a half.
+const BUSY: f64 = 150.0;
+
+/// Milliseconds since the Unix epoch, now.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+fn opened_ms(incident: &Value) -> i64 {
+    let at: jiff::Timestamp = text(incident, "/opened_at").parse().expect("a time");
+    at.as_millisecond()
+}
+
+/// When the traffic generator first counted a failed or slow request since a moment.
+fn first_bad_ms(stage: &Stage, since_ms: i64) -> Option<i64> {
+    let text = std::fs::read_to_string(stage.platform.dir.join("traffic.jsonl")).unwrap_or_default();
+    let bad = |line: &Value| line["failed"].as_u64().unwrap_or_default() + line["slow"].as_u64().unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut later = lines.filter(|line| line["at_unix_ms"].as_i64() > Some(since_ms));
+    later.find(|line| bad(line) > 0).and_then(|line| line["at_unix_ms"].as_i64())
+}
+
+fn told(what: &str, since_ms: i64, at_ms: Option<i64>) {
+    match at_ms {
+        Some(at_ms) => println!("{what}: {:.1} s after the injection", (at_ms - since_ms) as f64 / 1_000.0),
+        None => println!("{what}: not seen"),
+    }
+}
+
+/// Injects, waits for the end, and tells when what happened.
+async fn healed(stage: &Stage, kind: &str) -> Value {
+    let began_ms = now_ms();
+    stage.inject(kind).await;
+    let incident = stage.incident_in(&ENDS, PATIENCE).await;
+    let opened_ms = opened_ms(&incident);
+    let first_bad_ms = first_bad_ms(stage, began_ms);
+    println!("{kind}: {}", text(&incident, "/diagnosis/summary"));
+    told("incident opened", began_ms, Some(opened_ms));
+    told("first failed or slow request", began_ms, first_bad_ms);
+    told("end of the incident", began_ms, Some(now_ms()));
+    assert_eq!(text(&incident, "/state"), "resolved", "{incident:#}");
+    assert!(first_bad_ms.is_none_or(|bad_ms| bad_ms > opened_ms), "the sense was later than a request");
+    assert!(now_ms() - began_ms <= 120_000, "{} ms", now_ms() - began_ms);
+    incident
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_without_a_bound_is_bounded_long_before_its_process_is_killed() {
+    let stage = Stage::set(Setup { alone: true, ..small() }).await;
+    let incident = healed(&stage, "memory").await;
+    assert_eq!((text(&incident, "/signal/kind"), text(&incident, "/diagnosis/kind")), ("memory-trend", "memory-leak"));
+    let left_s = incident.pointer("/signal/coherence/memory/exhausted_in_s").and_then(Value::as_f64);
+    println!("forecast at the confirmation: killed in {left_s:?} s");
+    assert!(left_s.is_some_and(|left_s| left_s >= 30.0), "{left_s:?}");
+    assert_eq!(text(&incident, "/recovery/verdict"), "RECOVERED");
+    assert!(stage.file("config/quote-engine.yaml").contains("keep: 200 "), "bounded");
+    assert!(!stage.log("user-plane.log").contains("is killed"));
+    stage.proven().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_without_a_cap_are_capped_before_a_request_is_slow() {
+    let stage = Stage::set(Setup { alone: true, ..small() }).await;
+    let incident = healed(&stage, "retry-storm").await;
+    assert_eq!((text(&incident, "/signal/kind"), text(&incident, "/diagnosis/kind")), ("amplification", "retry-storm"));
+    assert_eq!(text(&incident, "/recovery/verdict"), "RECOVERED");
+    assert!(stage.file("config/quote-engine.yaml").contains("most: 0 "), "capped");
+    stage.proven().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_that_sense_off_both_are_noticed_later_or_never() {
+    for kind in ["memory", "retry-storm"] {
+        let env = vec![("SRE_SPACE_COHERENCE", "off".to_owned())];
+        let stage = Stage::set(Setup { alone: true, load: BUSY, env, ..small() }).await;
+        let began_ms = now_ms();
+        stage.inject(kind).await;
+        let opened = stage.opened(PATIENCE).await;
+        let first_bad_ms = first_bad_ms(&stage, began_ms);
+        println!("{kind}, the second sense off:");
+        told("first failed or slow request", began_ms, first_bad_ms);
+        told("incident opened", began_ms, opened.as_ref().map(opened_ms));
+        if let Some(incident) = opened {
+            assert!(["error-rate", "latency"].contains(&text(&incident, "/signal/kind")), "{incident:#}");
+            assert!(first_bad_ms.is_some_and(|bad_ms| bad_ms <= opened_ms(&incident) + 1_000), "{incident:#}");
+        }
+    }
+}
