@@ -126,7 +126,7 @@ async fn rule(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
         incidents_last_hour: load.incidents_last_hour,
         cooling: load.cooling,
         active_on_service: load.active_on_service,
-        veto: context.veto(),
+        veto: turn.veto(),
     };
     let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
     Ok(Event::Ruled(guardrail::rule(turn.parts.policy.as_ref(), &question, &proposal.digest)))

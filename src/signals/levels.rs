@@ -75,8 +75,15 @@ mod tests {
     use super::*;
 
     fn point(metric: &str, at_ms: i64, value: f64) -> PointView<'_> {
-        let (service, unit) = ("shop", "By");
-        PointView { service, metric, unit, at_ns: at_ms.unsigned_abs() * 1_000_000, value: PointValue::Number(value) }
+        PointView {
+            service: "shop",
+            revision: "",
+            instance: "",
+            metric,
+            unit: "By",
+            at_ns: at_ms.unsigned_abs() * 1_000_000,
+            value: PointValue::Number(value),
+        }
     }
 
     #[test]

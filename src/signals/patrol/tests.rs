@@ -122,6 +122,7 @@ async fn an_incident_of_the_loop_is_an_error_that_is_explained() {
         posterior: 0.999,
         sources: vec!["a".into()],
         onset_ms: 1,
+        coherence: None,
     };
     let incident = Incident::open(IncidentId::new(Ulid(1)), signal, moment(flight.end_ms));
     let write = Write { record: Some(Record { incident, pending: None }), ..Write::default() };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{Setup, Stage};
+use crate::Stage;
 
 impl Stage {
     /// What one of the planes logged: `control-plane.log` or `user-plane.log`.
