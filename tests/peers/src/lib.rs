@@ -6,6 +6,7 @@ mod cloudwatch;
 mod kafka;
 pub mod monitors;
 pub mod openai;
+mod port;
 mod postgres;
 mod prometheus;
 mod qdrant;
@@ -14,7 +15,7 @@ mod redis;
 mod sentence;
 
 use std::fmt;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,6 +25,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 pub use self::cloudwatch::CloudWatch;
 pub use self::kafka::Kafka;
+pub use self::port::free_port;
 pub use self::postgres::Postgres;
 pub use self::prometheus::{Exporter, Prometheus};
 pub use self::qdrant::{Books, Qdrant};
@@ -49,12 +51,6 @@ fn find(program: &'static str, folders: &[PathBuf]) -> Result<PathBuf, Missing> 
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all = std::env::split_paths(&path).chain(folders.iter().cloned());
     all.map(|folder| folder.join(program)).find(|file| file.is_file()).ok_or(Missing(program))
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// A server process with its children, in a group of their own.

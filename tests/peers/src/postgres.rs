@@ -54,18 +54,20 @@ impl Postgres {
         let mut command = as_owner(Command::new(programs.join("postgres")), owner);
         command.args(["-D", &data, "-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""]);
         let process = Process::start(command, port, &dir.path().join("log"));
-        let this = Self { process, dir, programs, port, given: AtomicU16::new(0) };
+        let mut this = Self { process, dir, programs, port, given: AtomicU16::new(0) };
         this.await_ready();
         this
     }
 
     /// It listens before it is ready.
-    fn await_ready(&self) {
+    fn await_ready(&mut self) {
         let began = Instant::now();
         let mut ask = Command::new(self.programs.join("pg_isready"));
         ask.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
         while !ask.status().expect("pg_isready runs").success() {
-            assert!(began.elapsed() < PATIENCE, "Postgres does not become ready");
+            let ended = self.process.child.try_wait().expect("our child");
+            let told = || fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "Postgres is not ready: {ended:?}: {}", told());
             std::thread::sleep(EVERY);
         }
     }

@@ -19,8 +19,9 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::calm::stays_quiet;
-pub use self::start::{edit, free_port};
+pub use self::start::edit;
 use self::start::{policies_with, prepare, processes, serve, start_plane};
+pub use sre_space_peers::free_port;
 
 const SERVICES: [&str; 3] = ["marketplace-web", "quote-engine", "rating-provider"];
 

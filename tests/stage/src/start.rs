@@ -102,12 +102,6 @@ pub(crate) fn start_plane(binary: &str, dir: &Path) -> Child {
         .expect("the user plane starts")
 }
 
-/// A port nobody listens on just now.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
-}
-
 /// Living processes with their command lines.
 pub(crate) fn processes() -> impl Iterator<Item = (Pid, String)> {
     let entries = std::fs::read_dir("/proc").expect("a /proc");
