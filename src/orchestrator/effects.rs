@@ -98,6 +98,7 @@ async fn render(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let repository = turn.parts.repository.as_ref();
     let (base, mut inputs) = turn.retried(|| fixer::gather(repository, &catalogue, remedy, diagnosis.kind)).await?;
     inputs.written = incident.source_patch().cloned();
+    let is_of_a_model = turn.patience.outlasted(|| trust::revives_a_models_text(store, &inputs.undo)).await?;
     let order = fixer::Order {
         incident: incident.id.clone(),
         opened_at: incident.opened_at,
@@ -105,13 +106,10 @@ async fn render(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
         remedy: remedy.clone(),
         fault: diagnosis.kind,
         confidence: diagnosis.confidence.get(),
-        trust,
+        trust: if is_of_a_model { 0.0 } else { trust },
         measured: diagnosis.measured.clone(),
     };
-    let mut proposal = fixer::render(&order, &catalogue, &base, &inputs).map_err(|error| error.to_string())?;
-    if turn.patience.outlasted(|| trust::revives_a_models_text(store, &proposal)).await? {
-        proposal.trust = 0.0;
-    }
+    let proposal = fixer::render(&order, &catalogue, &base, &inputs).map_err(|error| error.to_string())?;
     Ok(Event::Rendered(Box::new(proposal)))
 }
 

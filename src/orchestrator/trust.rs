@@ -6,7 +6,7 @@ use sre_space_domain::ids::Digest;
 use sre_space_domain::incident::Incident;
 use sre_space_domain::knowledge::{self, RemedyKey, Standing};
 use sre_space_domain::patch::Authored;
-use sre_space_domain::proposal::{Proposal, Remedy};
+use sre_space_domain::proposal::{FileChange, Remedy};
 use sre_space_ports::store::{Filter, Store, StoreError};
 
 /// Pages of the journal's incidents that are looked through for texts of a model.
@@ -44,13 +44,13 @@ pub async fn standing(
     Ok(Standing { record, trust, threshold })
 }
 
-/// Whether a revert would bring back a text that a model wrote and that was taken away since: no record speaks for that. Where
-/// there are more incidents than can be looked through it is taken to.
-pub async fn revives_a_models_text(store: &dyn Store, proposal: &Proposal) -> Result<bool, StoreError> {
-    if !matches!(proposal.remedy, Remedy::Revert { .. }) {
+/// Whether undoing a commit by these changes would bring back a text that a model wrote and that was taken away since: no record
+/// speaks for that. Where there are more incidents than can be looked through it is taken to.
+pub async fn revives_a_models_text(store: &dyn Store, undo: &[FileChange]) -> Result<bool, StoreError> {
+    if undo.is_empty() {
         return Ok(false);
     }
-    let contents = proposal.changes.iter().filter_map(|change| change.contents.as_deref());
+    let contents = undo.iter().filter_map(|change| change.contents.as_deref());
     let written: Vec<Digest> = contents.map(|text| Digest::of([text.as_bytes()])).collect();
     let mut after = None;
     for _page in 0..MOST_PAGES {

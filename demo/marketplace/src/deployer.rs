@@ -4,6 +4,7 @@
 //! deployment loses no request. A process never changes its revision.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use crate::{git, lifeline};
 const LOOK: Duration = Duration::from_millis(200);
 /// A service that ended is started again after this, doubling.
 const BACKOFF: Duration = Duration::from_millis(500);
+/// How long a port that is taken is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// `deploy.yaml`.
@@ -123,7 +126,7 @@ impl Deployer {
             }
             None => {
                 let port = self.platform.ports.of(&plan.name).context("the plan names a service without a port")?;
-                (TcpListener::bind(("127.0.0.1", port))?, None)
+                (listen(port).with_context(|| format!("{} cannot listen on {port}", plan.name))?, None)
             }
         };
         match self.start(&plan, commit, release, &socket) {
@@ -189,8 +192,40 @@ impl Deployer {
     }
 }
 
+/// Listens for a service; a connection that goes out may hold the port for a moment.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {
+                std::thread::sleep(LOOK);
+            }
+            done => return done,
+        }
+    }
+}
+
 impl Running {
     fn new(plan: ServicePlan, socket: TcpListener, revision: Oid, process: Option<(Process, Cage)>) -> Self {
         Self { plan, socket, revision, process, retry_at: Instant::now(), backoff: BACKOFF }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_for_a_moment_is_waited_for() {
+        let held = listen(0).expect("a port");
+        let port = held.local_addr().expect("an address").port();
+        let waiting = std::thread::spawn(move || listen(port));
+        std::thread::sleep(LOOK / 2);
+        assert!(!waiting.is_finished(), "nobody can listen where somebody does");
+        drop(held);
+        assert_eq!(
+            waiting.join().expect("no panic").and_then(|socket| socket.local_addr()).expect("bound").port(),
+            port
+        );
     }
 }

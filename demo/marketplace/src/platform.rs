@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+
+/// Where a free port is looked for: below those that outgoing connections are given, so that none of them takes it before the
+/// service is started.
+const FREE: Range<u16> = 10_000..15_000;
+const TRIES: usize = 100;
 
 /// Ports of the services on the loopback interface; 0 means: pick a free one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +32,7 @@ impl Ports {
     pub fn settle(self) -> Result<Self> {
         let held: Vec<TcpListener> = [self.web, self.quote_engine, self.rating_provider]
             .into_iter()
-            .map(|port| TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind("127.0.0.1:0")))
+            .map(|port| if port == 0 { free() } else { listen(port).or_else(|_| free()) })
             .collect::<Result<_, _>>()?;
         let mut ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
         let mut next = || ports.next().context("three ports")?.context("a bound port");
@@ -46,6 +52,15 @@ impl Ports {
 
 /// The name under which the deployer sends telemetry of the processes it runs: that of its ingest token.
 pub const DEPLOYER: &str = "deployer";
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Listens on a port that nobody listens on.
+fn free() -> io::Result<TcpListener> {
+    (0..TRIES).find_map(|_| listen(rand::random_range(FREE)).ok()).map_or_else(|| listen(0), Ok)
+}
 
 /// The platform file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

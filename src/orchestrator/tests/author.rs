@@ -169,6 +169,7 @@ async fn a_source_patch_ends_at_a_pull_request_until_a_person_merges_it() {
     context.parts.store.commit(Write { record: Some(record), ..Write::default() }).await.expect("kept");
     let revived = rendered(&context, &undoing).await;
     assert_eq!((revived.changes[0].contents.as_deref(), revived.trust), (Some(AFTER), 0.0), "a model wrote that");
+    assert!(revived.rationale.contains("| Trust | 0.0000 |"), "{}", revived.rationale);
 }
 
 /// An incident that is to be cured by taking this commit back.

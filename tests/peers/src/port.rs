@@ -25,14 +25,19 @@ pub fn free_port() -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn no_port_is_given_twice_and_none_that_is_taken() {
         let first = free_port();
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).expect("free");
-        let others: Vec<u16> = (0..100).map(|_| free_port()).collect();
-        assert!(!others.contains(&first) && others.iter().all(|port| RANGE.contains(port)));
-        drop(held);
+        let ahead = (first + 1..RANGE.end).chain(RANGE).take(50);
+        let held: Vec<TcpListener> =
+            ahead.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).collect();
+        let taken: BTreeSet<u16> = held.iter().map(|held| held.local_addr().expect("an address").port()).collect();
+        let given: BTreeSet<u16> = (0..100).map(|_| free_port()).collect();
+        assert!(!given.contains(&first) && given.is_disjoint(&taken), "{given:?} of {taken:?}");
+        assert_eq!(given.iter().filter(|port| RANGE.contains(port)).count(), 100);
     }
 }

@@ -343,8 +343,8 @@ impl Stage {
         String::from_utf8_lossy(spec.as_blob().expect("a blob").content()).into_owned()
     }
 
-    fn log_end(&self) -> String {
-        let log = std::fs::read_to_string(self.dir.path().join("control-plane.log")).unwrap_or_default();
+    fn end_of(&self, log: &str) -> String {
+        let log = std::fs::read_to_string(self.dir.path().join(log)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
@@ -369,9 +369,10 @@ impl Stage {
                 Ok(seen) => return seen,
                 Err(lack) if began.elapsed() > patience => {
                     let incidents = self.get("/api/v1/incidents").await;
-                    let log = self.log_end();
+                    let [control, plane] = ["control-plane.log", "user-plane.log"].map(|log| self.end_of(log));
                     panic!(
-                        "waited {patience:?} for {what}: {lack:?}; incidents: {incidents:#?}; its log ends with\n{log}"
+                        "waited {patience:?} for {what}: {lack:?}; incidents: {incidents:#?}; the control plane's log ends \
+                         with\n{control}\nand the user plane's with\n{plane}"
                     );
                 }
                 Err(_) => {}
@@ -380,7 +381,7 @@ impl Stage {
     }
 }
 
-/// Lines of the control plane's log that a failed play shows.
+/// Lines of each log that a failed play shows.
 const LINES: usize = 60;
 
 impl Drop for Stage {

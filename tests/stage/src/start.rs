@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use marketplace::platform::{DEPLOYER, Platform, Ports};
 use rustix::process::Pid;
 
-use crate::{SERVICES, Setup};
+use crate::{SERVICES, Setup, free_port};
 
 /// The platform file and the seeded repository.
 pub(crate) fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
@@ -18,7 +18,7 @@ pub(crate) fn prepare(dir: &Path, otlp_port: u16, setup: &Setup) -> Platform {
         repo: dir.join("marketplace.git"),
         exe: PathBuf::from(setup.binary),
         exe_args: vec!["user-plane".to_owned()],
-        ports: Ports::default().settle().expect("free ports"),
+        ports: Ports { web: free_port(), quote_engine: free_port(), rating_provider: free_port() },
         otlp_endpoint: format!("http://127.0.0.1:{otlp_port}"),
         ingest_tokens: tokens,
         load: setup.load,
