@@ -98,6 +98,9 @@ impl FaultKind {
     }
 }
 
+/// Name of the factor that says how far two sources of the second sense agree ([`crate::signal::Coherence::agreement`]).
+pub const AGREEMENT: &str = "agreement";
+
 /// One factor of a confidence: confidence is the product of its terms' values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Term {

@@ -20,7 +20,7 @@ use crate::ids::{Digest, IncidentId, Sha};
 use crate::incident::{Cost, Incident};
 use crate::proposal::{Decision, FileSum, Proposal, Remedy, Reproduction, Verdict};
 use crate::recovery::{Outcome, Test};
-use crate::signal::{Signal, SignalKind};
+use crate::signal::{Coherence, Signal, SignalKind};
 
 /// Version of the format.
 pub const SCHEMA: u32 = 1;
@@ -63,7 +63,7 @@ pub struct Proof {
 pub struct Before {
     /// What dominates.
     pub kind: SignalKind,
-    /// Requests of the window.
+    /// Requests of the window; seconds, where the second sense spoke.
     pub samples: u64,
     /// Bad ones among them.
     pub bad: u64,
@@ -81,6 +81,9 @@ pub struct Before {
     pub threshold: f64,
     /// Independent sources that saw it.
     pub sources: usize,
+    /// What the second sense measured, where it is the one that spoke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coherence: Option<Coherence>,
 }
 
 /// The diagnosis, without a word of telemetry.
@@ -246,6 +249,7 @@ impl Before {
             statistic: signal.statistic,
             threshold: signal.threshold,
             sources: signal.sources.len(),
+            coherence: signal.coherence,
         }
     }
 }

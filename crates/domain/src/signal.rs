@@ -39,6 +39,53 @@ pub enum Coherence {
     Calls(Amplification),
 }
 
+/// Two sources measure the same when the smaller is at least this part of the larger.
+const SAME: f64 = 0.8;
+
+impl Coherence {
+    /// The same number as two sources measured it: MB/s, or calls for each request; `None` where one source alone did.
+    pub fn measured_twice(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Memory(memory) => memory.elsewhere_per_s.map(|elsewhere| (memory.bytes_per_s / MB, elsewhere / MB)),
+            Self::Calls(calls) => calls.received.map(|received| (calls.ratio, received)),
+        }
+    }
+
+    /// How far the two agree, 0..=1: the smaller as a part of the larger, full from four fifths on.
+    pub fn agreement(&self) -> Option<f64> {
+        let (ours, theirs) = self.measured_twice()?;
+        let part = ours.min(theirs) / ours.max(theirs);
+        Some(if part.is_finite() { (part / SAME).clamp(0.0, 1.0) } else { 0.0 })
+    }
+
+    /// What was measured, as the rest of a sentence: our own words and numbers.
+    pub fn clause(&self) -> String {
+        match self {
+            Self::Memory(memory) => format!(
+                "grows by {:.2} MB/s at {:.0} of {:.0} MB{}",
+                memory.bytes_per_s / MB,
+                memory.used_bytes / MB,
+                memory.limit_bytes / MB,
+                memory.exhausted_in_s.map_or_else(String::new, |left| format!(" and reaches its limit in {left:.0} s")),
+            ),
+            Self::Calls(calls) => {
+                format!("makes {:.2} calls for each request, usually {:.2}", calls.ratio, calls.usual)
+            }
+        }
+    }
+
+    /// Whether the numbers are such as a signal is made of: finite, above what is usual, and the forecast follows from them.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Memory(memory) => memory.is_sound(),
+            Self::Calls(calls) => {
+                let Amplification { ratio, usual, requests, .. } = *calls;
+                ratio.is_finite() && usual >= 0.0 && ratio > usual && requests > 0
+            }
+        }
+    }
+}
+
 /// How a process's memory grows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MemoryTrend {
@@ -60,6 +107,18 @@ pub struct MemoryTrend {
     pub at_soonest_s: Option<f64>,
     /// Length of the window, seconds.
     pub window_s: f64,
+}
+
+/// The forecast takes a robust line and the slope is that of least squares: they may differ by this factor.
+const APART: f64 = 2.0;
+
+impl MemoryTrend {
+    fn is_sound(&self) -> bool {
+        let left_s = (self.limit_bytes - self.used_bytes) / self.bytes_per_s;
+        let follows = |forecast_s: f64| (left_s / APART..=left_s * APART).contains(&forecast_s);
+        let rises = self.bytes_per_s > 0.0 && self.change_per_s > 0.0 && (0.0..=1.0).contains(&self.explained);
+        rises && self.used_bytes > 0.0 && self.window_s > 0.0 && self.exhausted_in_s.is_some_and(follows)
+    }
 }
 
 /// How much a service multiplies what it is asked.
@@ -131,16 +190,7 @@ impl Signal {
     pub fn clause(&self) -> String {
         match &self.coherence {
             None => format!("is bad in {:.0} % of {} requests", self.observed * 100.0, self.samples),
-            Some(Coherence::Memory(memory)) => format!(
-                "grows by {:.2} MB/s at {:.0} of {:.0} MB{}",
-                memory.bytes_per_s / MB,
-                memory.used_bytes / MB,
-                memory.limit_bytes / MB,
-                memory.exhausted_in_s.map_or_else(String::new, |left| format!(" and reaches its limit in {left:.0} s")),
-            ),
-            Some(Coherence::Calls(calls)) => {
-                format!("makes {:.2} calls for each request, usually {:.2}", calls.ratio, calls.usual)
-            }
+            Some(numbers) => numbers.clause(),
         }
     }
 }

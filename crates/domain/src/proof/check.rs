@@ -2,6 +2,7 @@
 
 use super::{After, Proof, SCHEMA, undo};
 use crate::detect::posterior_above_5_percent;
+use crate::diagnosis::AGREEMENT;
 use crate::proposal::{Decision, digest_of};
 use crate::recovery::{self, Outcome, SequentialTest, Tally, Test};
 
@@ -28,7 +29,7 @@ impl Proof {
             self.posterior(),
             self.suspicion(),
             self.confidence(),
-            self.traces(),
+            self.evidence(),
             self.binding(),
             self.decision(),
             self.reproduction(),
@@ -62,13 +63,23 @@ impl Proof {
         finding("confidence", detail, !terms.is_empty() && shares && same(product, self.cause.confidence))
     }
 
-    fn traces(&self) -> Finding {
+    /// Spans, or the numbers of what no span shows.
+    fn evidence(&self) -> Finding {
         let is_hex = |text: &str, digits: usize| {
             text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         };
         let shown = &self.cause.evidence;
-        let holds = shown.iter().all(|shown| is_hex(&shown.trace_id, 32) && is_hex(&shown.span_id, 16));
-        finding("evidence", format!("{} spans by their ids", shown.len()), !shown.is_empty() && holds)
+        let are_ids = shown.iter().all(|shown| is_hex(&shown.trace_id, 32) && is_hex(&shown.span_id, 16));
+        let spans = format!("{} spans by their ids", shown.len());
+        match &self.before.coherence {
+            None => finding("evidence", spans, !shown.is_empty() && are_ids),
+            Some(numbers) => {
+                let told = self.cause.terms.iter().find(|term| term.name == AGREEMENT).map(|term| term.value);
+                let agrees = told.zip(numbers.agreement()).is_some_and(|(told, again)| same(told, again));
+                let detail = format!("{}; {spans}", numbers.clause());
+                finding("evidence", detail, agrees && numbers.is_sound() && are_ids)
+            }
+        }
     }
 
     fn binding(&self) -> Finding {

@@ -3,11 +3,11 @@
 use ulid::Ulid;
 
 use super::*;
-use crate::diagnosis::{Confidence, Measured, Term};
+use crate::diagnosis::{AGREEMENT, Confidence, Measured, Term};
 use crate::incident::Change;
 use crate::proposal::{FileChange, KnobValue, digest};
 use crate::recovery::{self, Recovery, Seen, Tally};
-use crate::signal::Certainty;
+use crate::signal::{Certainty, MemoryTrend};
 
 fn signal() -> Signal {
     let (bad, samples) = (61, 133);
@@ -172,6 +172,58 @@ fn nothing_of_telemetry_is_in_it() {
 #[test]
 fn the_body_is_for_people_too() {
     insta::assert_snapshot!(proof(&judged()).body());
+}
+
+/// A leak of which no span tells.
+fn leaking() -> Incident {
+    let coherence = Coherence::Memory(MemoryTrend {
+        used_bytes: 80e6,
+        limit_bytes: 384e6,
+        bytes_per_s: 1.77e6,
+        change_per_s: 1.8e6,
+        explained: 0.987,
+        elsewhere_per_s: Some(1.74e6),
+        exhausted_in_s: Some(172.186),
+        at_soonest_s: Some(160.0),
+        window_s: 11.0,
+    });
+    let mut incident = judged();
+    incident.signal.kind = SignalKind::MemoryTrend;
+    incident.signal.coherence = Some(coherence);
+    let diagnosis = incident.diagnosis.as_mut().expect("a diagnosis");
+    diagnosis.evidence.clear();
+    let value = coherence.agreement().expect("two sources");
+    diagnosis.terms.push(Term { name: AGREEMENT.into(), value, why: "measured twice".into() });
+    diagnosis.confidence = Confidence::product(diagnosis.terms.iter().map(|term| term.value));
+    incident
+}
+
+#[test]
+fn a_proof_without_a_span_holds_by_what_two_sources_measured_and_by_nothing_less() {
+    let holding = proof(&leaking());
+    assert_eq!(wrong(&holding), [""; 0]);
+    let body = holding.body();
+    assert!(
+        body.contains("| Measured | it grows by 1.77 MB/s at 80 of 384 MB") && body.contains("| Bad seconds |"),
+        "{body}"
+    );
+    assert_eq!(Proof::read(&body).expect("its own text"), holding);
+    let edits: [fn(&mut MemoryTrend); 5] = [
+        |memory| memory.elsewhere_per_s = None,
+        |memory| memory.elsewhere_per_s = Some(0.9e6),
+        |memory| memory.bytes_per_s = -1.77e6,
+        |memory| memory.exhausted_in_s = Some(20.0),
+        |memory| memory.exhausted_in_s = None,
+    ];
+    for (number, edit) in edits.into_iter().enumerate() {
+        let mut altered = holding.clone();
+        let Some(Coherence::Memory(memory)) = &mut altered.before.coherence else { panic!("a trend") };
+        edit(memory);
+        assert_eq!(wrong(&altered.sealed()), ["evidence"], "edit {number}");
+    }
+    let mut bare = holding;
+    bare.before.coherence = None;
+    assert_eq!(wrong(&bare.sealed()), ["evidence"], "no span, and nothing measured");
 }
 
 #[test]

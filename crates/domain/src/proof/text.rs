@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{After, Proof};
 use crate::recovery::Test;
+use crate::signal::SignalKind;
 
 const OPEN: &str = "<details><summary>Proof: check it with <code>sre-space verify-proof</code></summary>\n\n```json\n";
 const CLOSE: &str = "```\n\n</details>\n";
@@ -41,7 +42,7 @@ impl Proof {
         let _ = write!(text, "\n### Before\n\n{}", self.seen());
         let _ = write!(text, "\n### Decided\n\n{}", self.decided());
         if let Some(after) = &self.after {
-            let _ = write!(text, "\n### After\n\n{}", judged(after));
+            let _ = write!(text, "\n### After\n\n{}", self.judged(after));
         }
         let _ = write!(text, "\n{OPEN}{}{CLOSE}", self.json());
         text
@@ -65,13 +66,37 @@ impl Proof {
 
     fn seen(&self) -> String {
         let before = &self.before;
-        table(&[
-            ("Bad requests", format!("{} of {} in {} s", before.bad, before.samples, before.window_s)),
+        let measured = before.coherence.map(|numbers| ("Measured", format!("it {}", numbers.clause())));
+        let rows = [
+            (self.bad(), format!("{} of {} in {} s", before.bad, before.samples, before.window_s)),
             ("Usual share", format!("{:.4}", before.baseline)),
             ("P(bad share > 5 %)", format!("{:.6}", before.posterior)),
             ("CUSUM", format!("{:.2}, threshold {:.2}", before.statistic, before.threshold)),
             ("Independent sources", before.sources.to_string()),
             ("Traces", self.cause.evidence.iter().map(|shown| format!("`{}` ", shown.trace_id)).collect()),
+        ];
+        table(&measured.into_iter().chain(rows).collect::<Vec<_>>())
+    }
+
+    /// What is counted.
+    fn bad(&self) -> &'static str {
+        match self.before.kind {
+            SignalKind::ErrorRate | SignalKind::Latency => "Bad requests",
+            SignalKind::MemoryTrend | SignalKind::Amplification => "Bad seconds",
+        }
+    }
+
+    fn judged(&self, after: &After) -> String {
+        let test = match after.test {
+            Test::Sequential => "Sequential test",
+            Test::Relapse => "CUSUM",
+            Test::Arrival => "Awaited",
+        };
+        table(&[
+            ("Verdict", after.verdict.as_str().to_owned()),
+            ("Revision", format!("`{}`", after.revision)),
+            (self.bad(), format!("{} of {}, {} of them probes", after.bad, after.samples, after.probes)),
+            (test, format!("{:.2}, bound {:.2}", after.statistic, after.threshold)),
         ])
     }
 
@@ -87,20 +112,6 @@ impl Proof {
             ("Cost", format!("{} calls, {} tokens, {} USD", self.cost.calls, self.cost.tokens, self.cost.usd)),
         ])
     }
-}
-
-fn judged(after: &After) -> String {
-    let test = match after.test {
-        Test::Sequential => "Sequential test",
-        Test::Relapse => "CUSUM",
-        Test::Arrival => "Awaited",
-    };
-    table(&[
-        ("Verdict", after.verdict.as_str().to_owned()),
-        ("Revision", format!("`{}`", after.revision)),
-        ("Bad requests", format!("{} of {}, {} of them probes", after.bad, after.samples, after.probes)),
-        (test, format!("{:.2}, bound {:.2}", after.statistic, after.threshold)),
-    ])
 }
 
 fn table(rows: &[(&str, String)]) -> String {

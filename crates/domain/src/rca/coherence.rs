@@ -6,13 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::origin::Origin;
 use super::walk::How;
 use super::{Gap, Reading};
-use crate::diagnosis::{Candidate, FaultKind, Measured, Term};
+use crate::diagnosis::{AGREEMENT, Candidate, FaultKind, Measured, Term};
 use crate::evidence::Evidence;
 use crate::signal::{Amplification, Coherence, MemoryTrend};
 use crate::telemetry::{Span, SpanId, TraceId};
 
-/// Two sources measure the same when the smaller is at least this part of the larger.
-const SAME: f64 = 0.8;
 /// Spans shown as evidence.
 const EXHIBITS: usize = 5;
 /// Time that says what load was usual, seconds.
@@ -92,17 +90,19 @@ fn affected(evidence: &Evidence) -> Vec<(String, String)> {
     places.into_iter().map(|(service, operation)| (service.clone(), operation.clone())).collect()
 }
 
-fn agreement(ours: f64, theirs: f64, what: &str) -> Term {
-    let part = ours.min(theirs) / ours.max(theirs);
-    Term {
-        name: "agreement".into(),
-        value: if part.is_finite() { (part / SAME).clamp(0.0, 1.0) } else { 0.0 },
-        why: format!("{ours:.2} {what} by one source, {theirs:.2} by another"),
-    }
+/// What two sources measured; `None` where one alone did.
+fn agreement(numbers: &Coherence) -> Option<Term> {
+    let (ours, theirs) = numbers.measured_twice()?;
+    let what = match numbers {
+        Coherence::Memory(_) => "MB/s",
+        Coherence::Calls(_) => "calls for each request",
+    };
+    let why = format!("{ours:.2} {what} by one source, {theirs:.2} by another");
+    Some(Term { name: AGREEMENT.into(), value: numbers.agreement()?, why })
 }
 
 fn leak(evidence: &Evidence, memory: &MemoryTrend) -> Result<Shape, Gap> {
-    let Some(elsewhere) = memory.elsewhere_per_s else {
+    let Some(agreement) = agreement(&Coherence::Memory(*memory)) else {
         return Err(Gap::TooEarly("one source alone sees memory grow".into()));
     };
     let load = load(evidence);
@@ -117,7 +117,6 @@ fn leak(evidence: &Evidence, memory: &MemoryTrend) -> Result<Shape, Gap> {
             load.map_or("an unknown share".to_owned(), |load| format!("{:.0} %", load * 100.0)),
         ),
     };
-    let agreement = agreement(memory.bytes_per_s / 1e6, elsewhere / 1e6, "MB/s");
     let exhibits = Vec::new();
     Ok(Shape { kind: FaultKind::MemoryLeak, fact: "grows-towards-limit", agreement, fit, exhibits })
 }
@@ -139,7 +138,7 @@ fn end_ms(span: &Span) -> i64 {
 }
 
 fn storm(evidence: &Evidence, calls: &Amplification) -> Result<Shape, Gap> {
-    let Some(received) = calls.received else {
+    let Some(agreement) = agreement(&Coherence::Calls(*calls)) else {
         return Err(Gap::TooEarly("the callees' side of the calls is not seen".into()));
     };
     let repeats = repeats(evidence);
@@ -153,7 +152,6 @@ fn storm(evidence: &Evidence, calls: &Amplification) -> Result<Shape, Gap> {
         value: share,
         why: format!("{:.1} % of {excess:.0} calls too many are the same call again within one request", share * 100.0),
     };
-    let agreement = agreement(calls.ratio, received, "calls for each request");
     let exhibits = repeats.exhibits;
     Ok(Shape { kind: FaultKind::RetryStorm, fact: "repeats-calls", agreement, fit, exhibits })
 }

@@ -14,7 +14,9 @@ const LEARNING_S: f64 = 10.0;
 #[derive(Default)]
 struct Account {
     since: Option<Instant>,
-    usual: f64,
+    /// Ratings of usual times and the seconds they came in, both fading.
+    ratings: f64,
+    over_s: f64,
     spent: f64,
 }
 
@@ -29,13 +31,15 @@ impl Allowance {
         let passed = account.since.replace(now).map_or(0.0, |since| now.duration_since(since).as_secs_f64());
         if is_usual {
             let weight = (-passed / LEARNING_S).exp();
-            account.usual = account.usual * weight + 1.0 / LEARNING_S;
+            account.ratings = account.ratings * weight + 1.0;
+            account.over_s = account.over_s * weight + LEARNING_S * (1.0 - weight);
             account.spent = 0.0;
             return Duration::ZERO;
         }
-        let pace = account.usual * SUSTAINED;
+        let usual = if account.over_s > 0.0 { account.ratings / account.over_s } else { 0.0 };
+        let pace = usual * SUSTAINED;
         account.spent = (account.spent - passed * pace).max(0.0) + 1.0;
-        let over = account.spent - account.usual * IN_HAND_S;
+        let over = account.spent - usual * IN_HAND_S;
         if over <= 0.0 || pace <= 0.0 { Duration::ZERO } else { Duration::from_secs_f64((over / pace).min(60.0)) }
     }
 }
@@ -44,22 +48,25 @@ impl Allowance {
 mod tests {
     use super::*;
 
-    /// Seconds until somebody waits, at so many times the usual 100 ratings a second.
-    fn lasts(times: u32) -> Option<u32> {
+    /// Seconds until somebody waits, at so many times the usual 100 ratings a second, seen for so many seconds.
+    fn lasts(times: u32, seen_s: u32) -> Option<u32> {
         let (allowance, began) = (Allowance::default(), Instant::now());
         let each = |second: u32, count: u32| (0..count).map(move |n| second * 1_000 + n * 1_000 / count);
-        for at in (0..60).flat_map(|second| each(second, 100)) {
+        for at in (0..seen_s).flat_map(|second| each(second, 100)) {
             assert_eq!(allowance.takes(true, began + Duration::from_millis(at.into())), Duration::ZERO);
         }
-        let mut later = (60..260).flat_map(|second| each(second, 100 * times));
+        let mut later = (seen_s..seen_s + 200).flat_map(|second| each(second, 100 * times));
         later
             .find(|at| !allowance.takes(false, began + Duration::from_millis((*at).into())).is_zero())
-            .map(|at| at / 1_000 - 60)
+            .map(|at| at / 1_000 - seen_s)
     }
 
     #[test]
     fn twice_the_usual_lasts_a_minute_and_the_usual_for_ever() {
-        assert_eq!(lasts(1), None);
-        assert!(lasts(2).is_some_and(|seconds| (55..=65).contains(&seconds)), "{:?}", lasts(2));
+        for seen_s in [4, 10, 60] {
+            assert_eq!(lasts(1, seen_s), None);
+            let lasted = lasts(2, seen_s);
+            assert!(lasted.is_some_and(|seconds| (55..=65).contains(&seconds)), "{lasted:?} after {seen_s} s");
+        }
     }
 }
