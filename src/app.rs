@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::parts::{
-    Coherent, Parts, SIGNAL_TABLES, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory, look_at_model,
-    look_at_postgres, look_at_signals, look_at_sources, look_at_summaries, memory, metric_source, policies, reembed,
-    repository, signals, source,
+    Coherent, Heard, Parts, SIGNAL_TABLES, Sourced, csv_rows, look_at_bus, look_at_channels, look_at_memory,
+    look_at_model, look_at_postgres, look_at_signals, look_at_sources, look_at_summaries, memory, metric_source,
+    policies, reembed, repository, signals, watched,
 };
 use crate::autonomy::Autonomy;
 use crate::calm::CalmTimes;
@@ -126,6 +126,7 @@ impl App {
         let levels = Arc::default();
         let people = hire_loop(&mut crew, &context, CalmTimes::new(&settings.data_dir), &levels).await?;
         hire_patrol(&mut crew, &context, settings, levels);
+        parts::hire_sentinel(&mut crew, &context, settings).await?;
         hire_couriers(&mut crew, &context, settings);
         hire_ears(&mut crew, &ears, doors.otlp_grpc, doors.otlp_http);
         let draining = crew.stopping(Stage::Edge);
@@ -180,6 +181,7 @@ fn hire_patrol(crew: &mut Crew, context: &Arc<Context>, settings: &Settings, lev
         store: Arc::clone(&context.parts.signals),
         journal: Some(Arc::clone(&context.parts.store)),
         sources: context.parts.sources.clone(),
+        metrics: settings.sources.metrics.clone(),
         levels,
         channels: context.parts.notifiers.clone(),
         monitor: monitor_url(settings),
@@ -271,7 +273,7 @@ fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: C
             "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
             "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
-            "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
+            "veto": seen.standing_veto(), "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
             "model": seen.parts.adviser.as_ref().map(|adviser| adviser.llm.name()),
         })
     })

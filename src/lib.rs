@@ -18,5 +18,6 @@ pub mod monitor;
 pub mod notices;
 pub mod orchestrator;
 pub mod replay;
+pub mod sentinel;
 pub mod signals;
 pub mod watch;

@@ -74,7 +74,7 @@ impl Scout {
         self.series.iter().map(|(key, series)| (*key, series)).chain(self.senses.series())
     }
 
-    /// Everything an explanation of the signal may be built from; the repository's part is left empty.
+    /// Everything an explanation of the signal may be built from; the repository's part and the Sentinel's are left empty.
     pub fn evidence(&self, signal: &Signal, now_ms: i64) -> Evidence {
         Evidence {
             signal: self.signal(&signal.service, &signal.operation, now_ms).unwrap_or_else(|| signal.clone()),
@@ -85,6 +85,7 @@ impl Scout {
             revisions: self.revisions.seen(&self.names),
             suspects: self.suspects(),
             changes: Vec::new(),
+            veto: None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod bus;
 mod coherence;
 mod forge;
+mod hosts;
 mod memory;
 mod model;
 mod notices;
@@ -37,11 +38,14 @@ pub use self::bus::look_at_bus;
 pub use self::coherence::Coherent;
 pub use self::coherence::look_at_summaries;
 use self::forge::Forged;
+pub(in crate::app) use self::hosts::hire_sentinel;
+pub use self::hosts::{Heard, watched};
 pub use self::memory::{look_at_memory, memory, reembed};
 pub use self::model::look_at_model;
 pub use self::notices::look_at_channels;
 pub use self::signals::{SIGNAL_TABLES, look_at_signals, signals};
-pub use self::source::{csv_rows, source};
+pub use self::source::csv_rows;
+use self::source::source;
 pub use self::sources::{Sourced, look_at_sources, metric_source};
 use crate::config::{self, Settings};
 
@@ -98,8 +102,10 @@ impl Parts {
         let (adviser, model) = model::adviser(settings, database)?.unzip();
         let (notifiers, channels) = notices::open(&settings.channels)?;
         let coherence = coherence::open(settings).await?;
-        let darshan = coherence.upstream.clone();
-        let servers = [darshan, guard.map(|guard| guard.upstream()), carrier, forge.upstream.clone(), model, remote];
+        let (sources, sourced): (Vec<_>, Vec<_>) = sources::set_up(settings)?.into_iter().unzip();
+        let (darshan, guard, github) =
+            (coherence.upstream.clone(), guard.map(|guard| guard.upstream()), forge.upstream.clone());
+        let servers = [darshan, guard, carrier, github, model, remote].into_iter().chain(sourced).flatten();
         Ok(Self {
             store,
             bus,
@@ -114,9 +120,9 @@ impl Parts {
             adviser,
             notifiers,
             signals,
-            sources: Vec::new(),
+            sources,
             coherence,
-            upstreams: servers.into_iter().flatten().chain(remembering.upstreams).chain(channels).collect(),
+            upstreams: servers.chain(remembering.upstreams).chain(channels).collect(),
         })
     }
 

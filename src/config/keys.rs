@@ -130,11 +130,12 @@ keys! {
     "SRE_SPACE_SERVER", "a URL", "", "the running server that incidents, approve, reject and autonomy talk to";
     "SRE_SPACE_COHERENCE", "on or off", "on", "the second sense: memory and calls are watched too, and open incidents before a request fails";
     "SRE_SPACE_LATENCY_MS", "milliseconds", "800", "a span slower than this is bad";
+    "SRE_SPACE_SENTINEL", "off, otlp, live, datadog, prometheus, darshan, cloudwatch or newrelic", "otlp", "whose hosts a running server's Sentinel looks at; while it vetoes, policy denies changes";
     "SRE_SPACE_SENTINEL_SIGMA", "percentage points above 0", "10.0", "the Sentinel: a standard deviation of CPU above this is a seizure";
     "SRE_SPACE_SENTINEL_FEVER_MB_S", "megabytes a second above 0", "100", "memory that grows faster than this is a fever";
     "SRE_SPACE_SENTINEL_AMPLIFICATION", "a number above 0", "1.1", "more packets sent for each one received than this are an auto-immune response";
     "SRE_SPACE_SENTINEL_WINDOW_S", "seconds from 5 to 86400", "60", "how far back it looks; further where the source gives fewer than a dozen samples in that time";
-    "SRE_SPACE_SENTINEL_POLL_S", "seconds from 0.1 to 3600", "1", "time from one look to the next";
+    "SRE_SPACE_SENTINEL_POLL_S", "seconds from 0.1 to 3600", "1", "time from one look to the next; sources on other machines are asked every 15 at most";
     "SRE_SPACE_SENTINEL_STALE_S", "seconds from 1 to 86400", "300", "samples older than this withdraw its vetoes";
     "SRE_SPACE_SENTINEL_PERSIST_S", "seconds from 1 to 86400", "30", "a veto that lasts this long is persistent";
     "SRE_SPACE_SENTINEL_ADVANCED", "on or off", "on", "its advanced part: robust z, fences, escalation of variance";

@@ -18,6 +18,7 @@ use ulid::Ulid;
 use crate::app::Parts;
 use crate::autonomy::Autonomy;
 use crate::monitor::feed::Feed;
+use crate::sentinel::Standing;
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,8 +105,8 @@ pub struct Context {
     pub forge_changed: Arc<Notify>,
     /// Whether a repository may be written to; read before each such effect.
     pub autonomy: Autonomy,
-    /// What a Sentinel vetoes at this moment, as policies name it; nothing while none runs.
-    pub veto: Arc<Mutex<Option<String>>>,
+    /// What a Sentinel vetoes at this moment; nothing while none runs.
+    pub veto: Arc<Mutex<Option<Standing>>>,
 }
 
 impl Context {
@@ -124,8 +125,13 @@ impl Context {
         IncidentId::new(Ulid::generate())
     }
 
-    /// What a Sentinel vetoes at this moment.
+    /// What a Sentinel vetoes at this moment, as policies name it.
     pub fn veto(&self) -> Option<String> {
+        self.standing_veto().map(|veto| veto.domain.to_string())
+    }
+
+    /// What a Sentinel vetoes at this moment.
+    pub fn standing_veto(&self) -> Option<Standing> {
         self.veto.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

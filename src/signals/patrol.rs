@@ -38,6 +38,8 @@ pub struct Patrol {
     pub journal: Option<Arc<dyn Store>>,
     /// What is read.
     pub sources: Vec<Arc<dyn Source>>,
+    /// Metrics that are asked for, by the sources' own names; empty: those that every source has.
+    pub metrics: Vec<String>,
     /// What arrived as OTLP.
     pub levels: Arc<Levels>,
     /// Who is told.
@@ -74,7 +76,7 @@ impl Patrol {
         if left_out > 0 {
             warn!(left_out, "points of metrics were left out: too many series, or a wrong clock");
         }
-        let wanted = Wanted { since_ms, until_ms: now_ms, metrics: Vec::new() };
+        let wanted = Wanted { since_ms, until_ms: now_ms, metrics: self.metrics.clone() };
         for source in &self.sources {
             match timeout(PATIENCE, source.read(&wanted)).await {
                 Ok(Ok(told)) => readings.extend(told.readings),

@@ -1,9 +1,9 @@
 //! The second sense in whole loops: what is cured before a request fails, and what is seen without it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sre_space_stage::{ENDS, PATIENCE, Setup, Stage, text};
 
-use crate::loops::small;
+use crate::loops::{merges, small};
 
 /// Quotes a second that make the unbounded cache reach the process's limit in a minute and a half.
 const BUSY: f64 = 150.0;
@@ -82,6 +82,47 @@ async fn retries_without_a_cap_are_capped_before_a_request_is_slow() {
     assert_eq!(text(&incident, "/recovery/verdict"), "RECOVERED");
     assert!(stage.file("config/quote-engine.yaml").contains("most: 0 "), "capped");
     stage.proven().await;
+}
+
+/// A host whose cores thrash between a tenth and all, told second by second as OTLP.
+async fn thrash(stage: &Stage) -> ! {
+    let http = sre_space_tls::client();
+    let mut second = tokio::time::interval(std::time::Duration::from_secs(1));
+    for busy in [0.10, 0.95].into_iter().cycle() {
+        second.tick().await;
+        let point = json!({"timeUnixNano": (now_ms() * 1_000_000).to_string(), "asDouble": busy});
+        let metric = json!({"name": "system.cpu.utilization", "unit": "1", "gauge": {"dataPoints": [point]}});
+        let host = json!({"attributes": [{"key": "host.name", "value": {"stringValue": "vm-1"}}]});
+        let body = json!({"resourceMetrics": [{"resource": host, "scopeMetrics": [{"metrics": [metric]}]}]});
+        let sent = http.post(stage.url("/v1/metrics")).bearer_auth("token-of-quote-engine").json(&body).send().await;
+        assert!(sent.is_ok_and(|answer| answer.status().is_success()), "the metrics are taken");
+    }
+    unreachable!("it goes on for ever")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_sentinel_vetoes_nothing_is_changed_and_the_veto_is_named() {
+    let stage = Stage::set(small()).await;
+    let play = async {
+        stage
+            .until("a veto", PATIENCE, async || {
+                let status = stage.get("/status").await?;
+                (status["veto"]["domain"] == "COMPUTE" && status["veto"]["host"] == "vm-1").then_some(())
+            })
+            .await;
+        stage.inject("500").await;
+        stage.incident_in(&ENDS, PATIENCE).await
+    };
+    let incident = tokio::select! {
+        incident = play => incident,
+        never = thrash(&stage) => never,
+    };
+    assert_eq!(text(&incident, "/state"), "escalated", "{incident:#}");
+    assert_eq!(text(&incident, "/verdict/decision"), "DENY");
+    assert_eq!(text(&incident, "/verdict/rules/0"), "veto-compute", "{incident:#}");
+    assert!(text(&incident, "/verdict/reasons/0").contains("the Sentinel vetoes COMPUTE"), "{incident:#}");
+    assert_eq!(text(&incident, "/diagnosis/measured/veto"), "COMPUTE", "it is evidence too");
+    assert_eq!(merges(&stage.git_log()), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

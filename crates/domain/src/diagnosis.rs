@@ -159,6 +159,9 @@ pub struct Measured {
     pub plateau: Option<f64>,
     /// Revision with which the failure began, if it began with one.
     pub revision: Option<String>,
+    /// What a Sentinel vetoed of the hosts at that time, as policies name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub veto: Option<String>,
 }
 
 /// Cause and place of an incident. Contract: `Incident.diagnosis`.

@@ -27,6 +27,8 @@ pub struct Evidence {
     pub suspects: Vec<Suspect>,
     /// What the owners changed lately, newest first; empty when the repository could not be read.
     pub changes: Vec<CommitInfo>,
+    /// What a Sentinel vetoes of the hosts at that moment, as policies name it; `None` also while none looks.
+    pub veto: Option<String>,
 }
 
 /// One revision of one service, as its spans told it.

@@ -19,6 +19,10 @@ pub mod names {
     pub const RECEIVED_RATE: &str = "system.network.packet.rate.receive";
     /// Packets sent in a second, of sources that keep no count since the host began.
     pub const SENT_RATE: &str = "system.network.packet.rate.transmit";
+    /// All of them.
+    pub const ALL: [&str; 6] = [CPU, MEMORY, RECEIVED, SENT, RECEIVED_RATE, SENT_RATE];
+    /// Darshan's one metric, 0..=100: no vital sign of a host, but a load whose variance can be watched like one.
+    pub const COHERENCE: &str = "coherenceScore";
 }
 
 /// One value that a source told.

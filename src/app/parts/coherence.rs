@@ -45,7 +45,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Coherent> {
 
 type Open = (Option<Arc<dyn Summaries>>, Option<Arc<Upstream>>);
 
-fn summaries(settings: &Coherence) -> Result<Open> {
+pub(super) fn summaries(settings: &Coherence) -> Result<Open> {
     if let Some(path) = &settings.mock {
         return Ok((Some(Arc::new(Recording::new(path.clone()))), None));
     }

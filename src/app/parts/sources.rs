@@ -67,6 +67,20 @@ fn newrelic(sources: &Sources, upstream: Arc<Upstream>) -> Result<Arc<dyn Source
     Ok(Arc::new(NewRelic::new(&set.api, (set.account, set.key), upstream, Bounds::default())?))
 }
 
+/// Every source that is set up, for the patrol, each with its server's breaker. Other programs use `AWS_*` too, so that CloudWatch is
+/// one only where its instances are named.
+pub(super) fn set_up(settings: &Settings) -> Result<Vec<Sourced>> {
+    let sources = &settings.sources;
+    let is_meant = |set: &config::CloudWatch| !set.instances.is_empty();
+    let all = [
+        ("datadog", sources.datadog.is_ok()),
+        ("prometheus", sources.prometheus.is_ok()),
+        ("cloudwatch", sources.cloudwatch.as_ref().is_ok_and(is_meant)),
+        ("newrelic", sources.newrelic.is_ok()),
+    ];
+    all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| metric_source(name, settings, None)).collect()
+}
+
 /// What each source that is set up says of itself, and of one that is set up in part what it lacks.
 pub async fn look_at_sources(settings: &Settings) -> Vec<(&'static str, Result<String, String>)> {
     let sources = &settings.sources;

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use sre_space_coherence::sentinel::Vitals;
 use sre_space_coherence::sentinel::sim::SimHost;
 use sre_space_domain::plain;
-use sre_space_ports::source::{Reading, Source, SourceError, Wanted, names};
+use sre_space_ports::source::{Reading, Source, SourceError, Wanted};
+
+use crate::crew::Crew;
+use crate::sentinel::Hosts;
 
 /// A source may answer this much later than it is asked, and what it measured until then is wanted too.
 const SLACK_MS: i64 = 60_000;
@@ -43,23 +46,9 @@ pub struct Polled {
     since_ms: Option<i64>,
     /// How far back is asked at first.
     first_ms: i64,
-    packets: Packets,
-}
-
-/// Packets counted up from rates, for sources that keep no count; and up to when, Unix ms.
-#[derive(Default)]
-struct Packets {
-    at_ms: Option<i64>,
-    received: f64,
-    sent: f64,
-}
-
-/// One moment, as it was told.
-#[derive(Default)]
-struct Moment {
-    vitals: Vitals,
-    received_rate: Option<f64>,
-    sent_rate: Option<f64>,
+    hosts: Hosts,
+    /// Who hears for it, where it is one that is sent to.
+    _ears: Option<Crew>,
 }
 
 impl Feed {
@@ -69,9 +58,9 @@ impl Feed {
     }
 
     /// A source, asked first for the windows that are compared with the present one.
-    pub fn polled(source: Arc<dyn Source>, host: Option<String>, window_ms: i64) -> Self {
+    pub fn polled((source, ears): (Arc<dyn Source>, Option<Crew>), host: Option<String>, window_ms: i64) -> Self {
         let first_ms = window_ms.saturating_mul(WINDOWS);
-        Self::Polled(Polled { source, host, since_ms: None, first_ms, packets: Packets::default() })
+        Self::Polled(Polled { source, host, since_ms: None, first_ms, hosts: Hosts::default(), _ears: ears })
     }
 
     /// Whether its time is its own.
@@ -122,7 +111,7 @@ impl Polled {
         let now_ms = Timestamp::now().as_millisecond();
         match answer {
             Ok(told) => {
-                let told = self.take_in(told.readings);
+                let told = self.take_in(&told.readings);
                 self.since_ms = Some(told.last().map_or(wanted.since_ms, |look| look.at_ms.saturating_add(1)));
                 Ok(Tick { now_ms, told, trouble: None })
             }
@@ -131,56 +120,16 @@ impl Polled {
         }
     }
 
-    fn take_in(&mut self, readings: Vec<Reading>) -> Vec<Vitals> {
-        let named: Vec<Reading> =
-            readings.into_iter().map(|reading| Reading { host: plain::bare_name(&reading.host), ..reading }).collect();
+    fn take_in(&mut self, readings: &[Reading]) -> Vec<Vitals> {
+        let mut told = self.hosts.take_in(readings);
         if self.host.is_none() {
-            self.host = most_told(&named);
+            self.host = most_told(&told);
         }
-        let moments = moments(named.iter().filter(|reading| Some(&reading.host) == self.host.as_ref()));
-        moments.into_values().map(|moment| self.packets.count(moment)).collect()
+        self.host.as_ref().and_then(|host| told.remove(host)).unwrap_or_default()
     }
 }
 
-/// The host with the most readings; of equals the first by name.
-fn most_told(readings: &[Reading]) -> Option<String> {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    readings.iter().for_each(|reading| *counts.entry(&reading.host).or_default() += 1);
-    counts.into_iter().min_by_key(|(_, count)| -count).map(|(host, _)| host.to_owned())
-}
-
-/// What was told of each moment, in order of time.
-fn moments<'a>(readings: impl Iterator<Item = &'a Reading>) -> BTreeMap<i64, Moment> {
-    let mut moments: BTreeMap<i64, Moment> = BTreeMap::new();
-    for Reading { metric, at_ms, value, .. } in readings {
-        let moment = moments.entry(*at_ms).or_default();
-        moment.vitals.at_ms = *at_ms;
-        let place = match metric.as_str() {
-            names::CPU => &mut moment.vitals.cpu,
-            names::MEMORY => &mut moment.vitals.memory,
-            names::RECEIVED => &mut moment.vitals.received,
-            names::SENT => &mut moment.vitals.sent,
-            names::RECEIVED_RATE => &mut moment.received_rate,
-            names::SENT_RATE => &mut moment.sent_rate,
-            _ => continue,
-        };
-        *place = Some(if metric == names::CPU { value * 100.0 } else { *value });
-    }
-    moments
-}
-
-impl Packets {
-    /// The vitals of a moment; where it has rates and no counts, a rate stands for the time since the moment before.
-    fn count(&mut self, moment: Moment) -> Vitals {
-        let mut vitals = moment.vitals;
-        let (Some(received), Some(sent)) = (moment.received_rate, moment.sent_rate) else { return vitals };
-        let passed_ms = vitals.at_ms.saturating_sub(self.at_ms.unwrap_or(vitals.at_ms)).max(0);
-        let passed_s = passed_ms as f64 / 1_000.0;
-        self.at_ms = Some(vitals.at_ms);
-        self.received += received.max(0.0) * passed_s;
-        self.sent += sent.max(0.0) * passed_s;
-        vitals.received = vitals.received.or(Some(self.received));
-        vitals.sent = vitals.sent.or(Some(self.sent));
-        vitals
-    }
+/// The host with the most moments; of equals the first by name.
+fn most_told(told: &BTreeMap<String, Vec<Vitals>>) -> Option<String> {
+    told.iter().min_by_key(|(_, vitals)| std::cmp::Reverse(vitals.len())).map(|(host, _)| host.clone())
 }

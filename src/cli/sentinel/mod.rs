@@ -19,7 +19,7 @@ use sre_space_coherence::sentinel::{Condition, Judge, Report, Sentinel, Status, 
 use self::feed::Feed;
 use super::client::Output;
 use super::{GOOD, on_runtime};
-use crate::app::source;
+use crate::app::watched;
 use crate::config::{self, Given, SourceName};
 
 /// Arguments of `sentinel`.
@@ -156,10 +156,10 @@ pub fn run(args: Args, given: &Given) -> Result<u8> {
     on_runtime(async move {
         let feed = match args.source.polled() {
             None => Feed::simulated(args.seed),
-            Some(name) => Feed::polled(source(name, &settings)?, args.host, settings.sentinel.limits.window_ms),
+            Some(name) => Feed::polled(watched(name, &settings).await?, args.host, settings.sentinel.limits.window_ms),
         };
         let mut watch = Watch::new(feed, &settings.sentinel);
-        let poll = settings.sentinel.poll;
+        let poll = args.source.polled().map_or(settings.sentinel.poll, |name| name.pace(settings.sentinel.poll));
         if args.once {
             let look = watch.once(poll).await?;
             lines::print(&look, args.output)?;

@@ -100,7 +100,7 @@ async fn a_source_that_fails_is_told_as_trouble_and_asked_again_from_where_it_en
     let told = [readings("b", &at_ms), readings("a\n\u{1b}[31m", &at_ms[..2])].concat();
     let answers = vec![Ok(Told { readings: told, ..Told::default() }), Err(unreachable()), Ok(Told::default())];
     let source = Scripted::new(answers);
-    let mut watch = Watch::new(Feed::polled(Arc::clone(&source) as Arc<dyn Source>, None, 60_000), &settings());
+    let mut watch = Watch::new(Feed::polled((Arc::clone(&source) as Arc<dyn Source>, None), None, 60_000), &settings());
     let first = watch.look().await.expect("a look");
     assert_eq!((first.report.host.as_str(), first.trouble), ("b", None), "the host that is told most of");
     assert_eq!(first.report.load.map(|load| (load.newest, load.samples)), Some((50.0, 6)));
@@ -115,9 +115,10 @@ async fn a_source_that_fails_is_told_as_trouble_and_asked_again_from_where_it_en
 #[tokio::test]
 async fn what_a_source_refuses_at_once_ends_the_command() {
     let refused = || SourceError::Refused { name: "scripted", why: "no key".to_owned() };
-    let mut watch = Watch::new(Feed::polled(Scripted::new(vec![Err(refused())]), None, 60_000), &settings());
+    let mut watch = Watch::new(Feed::polled((Scripted::new(vec![Err(refused())]), None), None, 60_000), &settings());
     assert_eq!(watch.look().await.expect_err("refused").to_string(), refused().to_string());
-    let mut watch = Watch::new(Feed::polled(Scripted::new(vec![Err(unreachable())]), None, 60_000), &settings());
+    let mut watch =
+        Watch::new(Feed::polled((Scripted::new(vec![Err(unreachable())]), None), None, 60_000), &settings());
     assert!(watch.once(Duration::ZERO).await.is_err(), "a single look that found nothing is no success");
 }
 
@@ -142,7 +143,7 @@ async fn rates_of_packets_are_counted_up_and_a_slow_source_gets_a_longer_window(
         [one(names::RECEIVED_RATE, at_ms, 100.0), one(names::SENT_RATE, at_ms, 150.0), one(names::CPU, at_ms, 0.25)]
     });
     let source = Scripted::new(vec![Ok(Told { readings: told.collect(), ..Told::default() })]);
-    let mut watch = Watch::new(Feed::polled(source, None, 60_000), &settings());
+    let mut watch = Watch::new(Feed::polled((source, None), None, 60_000), &settings());
     let report = watch.look().await.expect("a look").report;
     let immune = &report.sensors[2];
     assert_eq!((immune.condition, immune.value, immune.limit), (Condition::Veto, Some(1.5), 1.1));

@@ -25,7 +25,7 @@ fn patrol(store: &Arc<MemorySignals>, channel: &Arc<RecordingNotifier>) -> Patro
         (Arc::clone(store) as _, Arc::clone(channel) as _);
     let monitor = "http://127.0.0.1:8001/".to_owned();
     let (sources, levels, every) = (vec![], Arc::default(), Duration::from_secs(900));
-    Patrol { store, journal: None, sources, levels, channels: vec![channel], monitor, every }
+    Patrol { store, journal: None, sources, metrics: vec![], levels, channels: vec![channel], monitor, every }
 }
 
 fn told(channel: &RecordingNotifier) -> Vec<(What, String)> {
@@ -89,7 +89,8 @@ async fn slack_and_pagerduty_are_each_told_of_a_risk_once() {
     let monitor = "http://127.0.0.1:8001".to_owned();
     let (store, sources, levels, channels) = (parts.signals, parts.sources, Arc::default(), parts.notifiers);
     let journal = Some(parts.store);
-    let patrol = Patrol { store, journal, sources, levels, channels, monitor, every: Duration::from_secs(900) };
+    let patrol =
+        Patrol { store, journal, sources, metrics: vec![], levels, channels, monitor, every: Duration::from_secs(900) };
     let flight = Flight::default();
     assert_eq!(keep(patrol.store.as_ref(), &flight.events(), |_| ()).await, 2_321);
     for quarter in 0..3 {
@@ -129,7 +130,8 @@ async fn an_incident_of_the_loop_is_an_error_that_is_explained() {
     parts.store.commit(write).await.expect("committed");
     let (store, journal, sources) = (parts.signals, Some(parts.store), parts.sources);
     let (levels, channels, monitor) = (Arc::default(), vec![], String::new());
-    let patrol = Patrol { store, journal, sources, levels, channels, monitor, every: Duration::from_secs(900) };
+    let patrol =
+        Patrol { store, journal, sources, metrics: vec![], levels, channels, monitor, every: Duration::from_secs(900) };
     keep(patrol.store.as_ref(), &flight.events(), |_| ()).await;
     let report = patrol.look(flight.end_ms).await.expect("looked");
     let told: Vec<_> = report.incidents.iter().map(|one| (one.incident_id.as_str(), one.error_count)).collect();

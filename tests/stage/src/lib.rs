@@ -295,9 +295,14 @@ impl Stage {
         self.run(&["verify-proof", &file.to_string_lossy()])
     }
 
+    /// The address of a route.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.api)
+    }
+
     /// Reads the API.
     pub async fn get(&self, path: &str) -> Option<Value> {
-        self.http.get(format!("{}{path}", self.api)).send().await.ok()?.json().await.ok()
+        self.http.get(self.url(path)).send().await.ok()?.json().await.ok()
     }
 
     /// The last seconds of the traffic generator's own count: (sent, failed or slow).

@@ -26,22 +26,29 @@ const HOST: [&str; 3] = ["host.name", "service.instance.id", "service.name"];
 pub struct OtlpMetrics {
     kept: Mutex<VecDeque<Reading>>,
     bounds: Bounds,
+    is_of_hosts: bool,
 }
 
 impl OtlpMetrics {
     /// Nothing yet.
     pub fn new(bounds: Bounds) -> Self {
-        Self { kept: Mutex::default(), bounds }
+        Self { kept: Mutex::default(), bounds, is_of_hosts: false }
     }
 
-    /// Takes in an `ExportMetricsServiceRequest`; answers how many readings it had.
+    /// Nothing yet, and later no more than [`names`]: what applications tell of themselves does not displace a host's vitals.
+    pub fn of_hosts(bounds: Bounds) -> Self {
+        Self { is_of_hosts: true, ..Self::new(bounds) }
+    }
+
+    /// Takes in an `ExportMetricsServiceRequest`; answers how many readings it had that are kept.
     pub fn take(&self, body: &[u8]) -> Result<usize, SourceError> {
         let unreadable = |why: String| SourceError::Unreadable { name: NAME, why };
         if body.len() > self.bounds.bytes {
             return Err(unreadable(format!("more than {} bytes", self.bounds.bytes)));
         }
         let request = ExportMetricsServiceRequest::decode(body).map_err(|error| unreadable(error.to_string()))?;
-        let told = readings(&request);
+        let is_kept = |reading: &Reading| !self.is_of_hosts || names::ALL.contains(&reading.metric.as_str());
+        let told: Vec<Reading> = readings(&request).into_iter().filter(is_kept).collect();
         let count = told.len();
         let mut kept = self.kept();
         kept.extend(told);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sre_space_coherence::window::Window;
-use sre_space_ports::source::{Reading, Source, SourceError, Told, Wanted};
+use sre_space_ports::source::{Reading, Source, SourceError, Told, Wanted, names};
 use sre_space_ports::summary::{Asking, Record, Summaries};
 
 const NAME: &str = "darshan";
 /// The one metric there is.
-const METRIC: &str = "coherenceScore";
+const METRIC: &str = names::COHERENCE;
 /// Whose a record is that names no signal.
 const UNNAMED: &str = "darshan";
 

@@ -121,7 +121,9 @@ fn measured(diagnosis: &Diagnosis) -> Vec<String> {
         ("concurrent requests let through", measured.plateau),
     ];
     let known = numbers.into_iter().filter_map(|(what, number)| Some(format!("{:.2} {what}", number?)));
-    known.chain(measured.revision.is_some().then(|| "it began with a new revision".to_owned())).collect()
+    let new = measured.revision.is_some().then(|| "it began with a new revision".to_owned());
+    let veto = measured.veto.as_ref().map(|veto| format!("the hosts are not calm: a Sentinel vetoes {veto}"));
+    known.chain(new).chain(veto).collect()
 }
 
 fn candidates(diagnosis: &Diagnosis, causes: &[String]) -> Vec<String> {

@@ -72,7 +72,7 @@ pub fn measure(requests: &[Request<'_>], onset_ns: u64) -> Sizes {
             hold_s: Some(hold),
             demand: Some(rate * hold),
             plateau,
-            revision: None,
+            ..Measured::default()
         },
     }
 }

@@ -1,0 +1,206 @@
+//! One Sentinel a host, all fed by one source.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sre_space_coherence::sentinel::{Domain, Judge, Limits, Report, Sensor, Sentinel, advanced};
+use sre_space_ports::source::{Reading, Source, Wanted};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Hosts;
+use crate::config;
+
+/// A source may answer this much later than it is asked, and what it measured until then is wanted too; and one host may be this
+/// much behind another.
+const SLACK_MS: i64 = 60_000;
+/// So many windows are asked for at first.
+const WINDOWS: i64 = 10;
+/// A source that takes longer is asked again with the next look.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is vetoed at this moment, and by whom.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// What of, the first by priority of all hosts.
+    pub domain: Domain,
+    /// Whose sensor.
+    pub host: String,
+    /// Which sensor.
+    pub sensor: Sensor,
+    /// What it measures, in its own unit.
+    pub value: f64,
+    /// Where calm ends.
+    pub limit: f64,
+}
+
+/// Looks at hosts again and again.
+pub struct Lookout {
+    source: Arc<dyn Source>,
+    poll: Duration,
+    since_ms: Option<i64>,
+    first_ms: i64,
+    watch: Watch,
+    /// Who else is told.
+    standing: Arc<Mutex<Option<Standing>>>,
+}
+
+impl Lookout {
+    /// Looks at what a source tells; what is vetoed is kept up to date in `standing`.
+    pub fn new(
+        (source, poll): (Arc<dyn Source>, Duration),
+        settings: &config::Sentinel,
+        standing: Arc<Mutex<Option<Standing>>>,
+    ) -> Self {
+        let watch = Watch::new(settings.limits, settings.advanced.then_some(advanced::judge as Judge));
+        let first_ms = settings.limits.window_ms.saturating_mul(WINDOWS);
+        Self { source, poll, since_ms: None, first_ms, watch, standing }
+    }
+
+    /// Looks until stopped.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut looks = interval(self.poll);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trouble = None;
+        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+            let told = match self.ask().await {
+                Ok(told) => {
+                    trouble = None;
+                    told
+                }
+                Err(why) => {
+                    if trouble.as_ref() != Some(&why) {
+                        warn!(source = self.source.name(), why, "the Sentinel is told nothing");
+                        trouble = Some(why);
+                    }
+                    Vec::new()
+                }
+            };
+            let found = self.watch.look(Timestamp::now().as_millisecond(), &told);
+            self.note(found);
+        }
+    }
+
+    async fn ask(&mut self) -> Result<Vec<Reading>, String> {
+        let asked_ms = Timestamp::now().as_millisecond();
+        let since_ms = self.since_ms.unwrap_or(asked_ms.saturating_sub(self.first_ms));
+        let wanted = Wanted { since_ms, until_ms: asked_ms.saturating_add(SLACK_MS), metrics: Vec::new() };
+        let answer = timeout(PATIENCE, self.source.read(&wanted)).await;
+        let told = answer.map_err(|_| "it does not answer".to_owned())?.map_err(|error| error.to_string())?;
+        self.since_ms = Some(told.readings.last().map_or(since_ms, |last| last.at_ms.saturating_sub(SLACK_MS)));
+        Ok(told.readings)
+    }
+
+    fn note(&self, found: Option<Standing>) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let sensor = |standing: &Option<Standing>| standing.as_ref().map(|veto| (veto.host.clone(), veto.sensor));
+        if sensor(&standing) != sensor(&found) {
+            match &found {
+                Some(Standing { domain, host, value, limit, .. }) => {
+                    warn!(%domain, host, value, limit, "the Sentinel vetoes changes");
+                }
+                None => info!("the Sentinel withdraws its veto"),
+            }
+        }
+        *standing = found;
+    }
+}
+
+/// The Sentinels, by host.
+struct Watch {
+    limits: Limits,
+    judge: Option<Judge>,
+    hosts: Hosts,
+    sentinels: BTreeMap<String, Sentinel>,
+}
+
+impl Watch {
+    fn new(limits: Limits, judge: Option<Judge>) -> Self {
+        Self { limits, judge, hosts: Hosts::default(), sentinels: BTreeMap::new() }
+    }
+
+    /// One look at all hosts: those of which nothing is told grow stale. Answers the veto that comes first.
+    fn look(&mut self, now_ms: i64, readings: &[Reading]) -> Option<Standing> {
+        let mut told = self.hosts.take_in(readings);
+        for host in told.keys() {
+            let sentinel = || Sentinel::new(host, self.limits, self.judge);
+            self.sentinels.entry(host.clone()).or_insert_with(sentinel);
+        }
+        let look = |(host, sentinel): (&String, &mut Sentinel)| {
+            standing(&sentinel.observe(now_ms, &told.remove(host).unwrap_or_default()))
+        };
+        self.sentinels.iter_mut().filter_map(look).min_by_key(|veto| veto.sensor)
+    }
+}
+
+fn standing(report: &Report) -> Option<Standing> {
+    let veto = report.primary?;
+    let (host, value, limit) = (report.host.clone(), veto.value, veto.limit);
+    Some(Standing { domain: veto.domain, host, sensor: veto.sensor, value, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use sre_space_ports::source::names;
+
+    use super::*;
+
+    fn cpu(host: &str, second: i64, share: f64) -> Reading {
+        Reading { host: host.to_owned(), metric: names::CPU.to_owned(), at_ms: second * 1_000, value: share }
+    }
+
+    fn memory(host: &str, second: i64, megabytes: f64) -> Reading {
+        let (metric, at_ms) = (names::MEMORY.to_owned(), second * 1_000);
+        Reading { host: host.to_owned(), metric, at_ms, value: megabytes * 1e6 }
+    }
+
+    /// Seconds of what is told; answers what is vetoed after each.
+    fn after(seconds: i64, told: impl Fn(i64) -> Vec<Reading>) -> Vec<Option<Standing>> {
+        let mut watch = Watch::new(Limits::default(), None);
+        (0..seconds).map(|second| watch.look(second * 1_000, &told(second))).collect()
+    }
+
+    #[test]
+    fn calm_hosts_veto_nothing_and_one_that_thrashes_does() {
+        let calm = |second: i64| vec![cpu("calm", second, 0.3 + 0.01 * (second % 3) as f64)];
+        assert!(after(120, calm).iter().all(Option::is_none));
+        let thrash = |second: i64| {
+            let mut told = calm(second);
+            told.push(cpu("wild", second, if second % 2 == 0 { 0.10 } else { 0.95 }));
+            told
+        };
+        let veto = after(120, thrash).pop().flatten().expect("a veto");
+        assert_eq!((veto.domain, veto.host.as_str(), veto.sensor), (Domain::Compute, "wild", Sensor::Seizure));
+        assert!(veto.value > veto.limit, "{veto:?}");
+    }
+
+    #[test]
+    fn of_several_hosts_the_first_by_priority_speaks() {
+        let fever = |second: i64| vec![memory("feverish", second, 500.0 * second as f64)];
+        let both = |second: i64| {
+            let share = if second % 2 == 0 { 0.10 } else { 0.95 };
+            [fever(second), vec![cpu("wild", second, share)]].concat()
+        };
+        let last = |mut vetoes: Vec<Option<Standing>>| {
+            let veto = vetoes.pop().flatten().expect("a veto");
+            (veto.host, veto.domain)
+        };
+        assert_eq!(last(after(60, fever)), ("feverish".to_owned(), Domain::Resource));
+        assert_eq!(last(after(60, both)), ("wild".to_owned(), Domain::Compute));
+    }
+
+    #[test]
+    fn silence_withdraws_a_veto() {
+        let mut watch = Watch::new(Limits::default(), None);
+        let thrash = |second: i64| [cpu("wild", second, if second % 2 == 0 { 0.10 } else { 0.95 })];
+        for second in 0..60 {
+            watch.look(second * 1_000, &thrash(second));
+        }
+        assert!(watch.look(60_000, &thrash(60)).is_some());
+        assert_eq!(watch.look(60_000 + 301_000, &[]), None);
+    }
+}
