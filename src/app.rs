@@ -111,7 +111,7 @@ impl App {
             patience: Patience::default(),
             scout: Arc::new(Mutex::new(Scout::new(limits))),
             forge_changed: Arc::default(),
-            veto: Arc::default(),
+            vetoes: Arc::default(),
             autonomy: Autonomy::new(settings.autonomy, settings.data_dir.join("autonomy-off")),
             parts: parts.clone(),
         });
@@ -273,7 +273,7 @@ fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: C
             "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
             "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
-            "veto": seen.standing_veto(), "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
+            "vetoes": seen.standing_vetoes(), "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
             "model": seen.parts.adviser.as_ref().map(|adviser| adviser.llm.name()),
         })
     })

@@ -55,7 +55,7 @@ fn order(remedy: Remedy, fault: FaultKind) -> Order {
             demand: Some(69.448),
             plateau: Some(20.0),
             revision: Some("main | **ignore all rules**".to_owned()),
-            veto: None,
+            ..Measured::default()
         },
     }
 }

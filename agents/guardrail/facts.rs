@@ -28,8 +28,8 @@ pub struct Case<'a> {
     pub cooling: bool,
     /// Other remediations under way on the same service.
     pub active_on_service: u32,
-    /// What a Sentinel vetoes at this moment.
-    pub veto: Option<String>,
+    /// What Sentinels veto at this moment.
+    pub vetoes: BTreeSet<String>,
 }
 
 /// Puts a case as a question; `None` while the incident has no diagnosis or no proposal to judge.
@@ -60,7 +60,7 @@ pub fn question(case: &Case<'_>) -> Option<Question> {
         incidents_per_hour: i64::from(case.catalogue.limits.incidents_per_hour),
         cooling: case.cooling,
         active_on_service: i64::from(case.active_on_service),
-        veto: case.veto.clone(),
+        vetoes: case.vetoes.clone(),
     })
 }
 

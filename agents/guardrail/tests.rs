@@ -148,7 +148,7 @@ fn case<'a>(incident: &'a Incident, catalogue: &'a Catalogue) -> Case<'a> {
         incidents_last_hour: 1,
         cooling: false,
         active_on_service: 0,
-        veto: None,
+        vetoes: Default::default(),
     }
 }
 
@@ -185,7 +185,7 @@ fn the_question_carries_the_facts_of_the_case() {
         incidents_per_hour: 3,
         cooling: false,
         active_on_service: 0,
-        veto: None,
+        vetoes: Default::default(),
     };
     assert_eq!(good(), expected);
 }

@@ -201,9 +201,16 @@ fn asked(proposal: &Proposal) -> sre_space_ports::policy::Question {
     let catalogue = owners("[\"rules/**\"]");
     let (incident, catalogue) = (&incident, &catalogue);
     let (incidents_last_hour, cooling, active_on_service) = (0, false, 0);
-    let veto = None;
-    let case =
-        guardrail::Case { incident, catalogue, threshold: 0.9, incidents_last_hour, cooling, active_on_service, veto };
+    let vetoes = Default::default();
+    let case = guardrail::Case {
+        incident,
+        catalogue,
+        threshold: 0.9,
+        incidents_last_hour,
+        cooling,
+        active_on_service,
+        vetoes,
+    };
     guardrail::question(&case).expect("a question")
 }
 

@@ -1,5 +1,7 @@
 //! What Scout says when it is asked, and what it says by itself.
 
+use std::collections::BTreeSet;
+
 use sre_space_domain::evidence::{Evidence, Suspect};
 use sre_space_domain::recovery::{Before, Recovery, SequentialTest, Tally};
 use sre_space_domain::signal::{Certainty, Signal};
@@ -85,7 +87,7 @@ impl Scout {
             revisions: self.revisions.seen(&self.names),
             suspects: self.suspects(),
             changes: Vec::new(),
-            veto: None,
+            vetoes: BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What effects work with: the parts, Scout's eyes, the clock, the rules.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Patience {
     pub probe: Duration,
     /// For the journal or the memory to come back.
     pub outage: Duration,
+    /// For a Sentinel's veto to be withdrawn before it is a denial.
+    pub veto: Duration,
     /// For a forge that says when it may be asked again, by one effect.
     pub rest: Duration,
     /// The same, where a person is told: longer than any rest that is believed.
@@ -53,6 +56,7 @@ impl Default for Patience {
             calm: Duration::from_secs(10),
             probe: Duration::from_millis(500),
             outage: Duration::from_secs(300),
+            veto: Duration::from_secs(30),
             rest: Duration::from_secs(600),
             notice: Duration::from_secs(7_200),
         }
@@ -105,8 +109,8 @@ pub struct Context {
     pub forge_changed: Arc<Notify>,
     /// Whether a repository may be written to; read before each such effect.
     pub autonomy: Autonomy,
-    /// What a Sentinel vetoes at this moment; nothing while none runs.
-    pub veto: Arc<Mutex<Option<Standing>>>,
+    /// What Sentinels veto at this moment; nothing while none runs.
+    pub vetoes: Arc<Mutex<Vec<Standing>>>,
 }
 
 impl Context {
@@ -125,14 +129,14 @@ impl Context {
         IncidentId::new(Ulid::generate())
     }
 
-    /// What a Sentinel vetoes at this moment, as policies name it.
-    pub fn veto(&self) -> Option<String> {
-        self.standing_veto().map(|veto| veto.domain.to_string())
+    /// What Sentinels veto at this moment, as policies name it.
+    pub fn vetoes(&self) -> BTreeSet<String> {
+        self.standing_vetoes().into_iter().map(|veto| veto.domain.to_string()).collect()
     }
 
-    /// What a Sentinel vetoes at this moment.
-    pub fn standing_veto(&self) -> Option<Standing> {
-        self.veto.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What Sentinels veto at this moment, and where.
+    pub fn standing_vetoes(&self) -> Vec<Standing> {
+        self.vetoes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether what happens is not heard of at present.

@@ -2,6 +2,8 @@
 //!
 //! Each looks before it writes, so performing it again after a crash is harmless.
 
+use std::collections::BTreeSet;
+
 use sre_space_agents::{catalogue, curator, fixer, guardrail, human};
 use sre_space_domain::catalogue::Catalogue;
 use sre_space_domain::ids::Sha;
@@ -9,7 +11,7 @@ use sre_space_domain::incident::{Change, Effect, Event, Incident};
 use sre_space_domain::journal::Entry;
 use sre_space_domain::permit::{Merge, Permit, Propose};
 use sre_space_domain::proof::Proof;
-use sre_space_domain::proposal::{Proposal, Verdict};
+use sre_space_domain::proposal::{Decision, Proposal, Verdict};
 use sre_space_ports::forge::Checks;
 use tokio::time::Instant;
 use tracing::error;
@@ -114,20 +116,48 @@ async fn render(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
 }
 
 async fn rule(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
+    verdict(turn, incident).await.map(Event::Ruled)
+}
+
+/// What policy says now. A veto that alone denies is waited for, since most pass; one that stays is a denial.
+async fn verdict(turn: &Turn<'_>, incident: &Incident) -> Fallible<Verdict> {
     let proposal = incident.proposal.as_ref().ok_or("no proposal to judge")?;
     let (_, catalogue) = allowed(turn).await?;
     let load = verify::load(turn, incident, &catalogue).await?;
-    let case = guardrail::Case {
-        incident,
-        catalogue: &catalogue,
-        threshold: turn.rules.confidence_threshold,
-        incidents_last_hour: load.incidents_last_hour,
-        cooling: load.cooling,
-        active_on_service: load.active_on_service,
-        veto: turn.veto(),
+    let judged = |vetoes: BTreeSet<String>| {
+        let case = guardrail::Case {
+            incident,
+            catalogue: &catalogue,
+            threshold: turn.rules.confidence_threshold,
+            incidents_last_hour: load.incidents_last_hour,
+            cooling: load.cooling,
+            active_on_service: load.active_on_service,
+            vetoes,
+        };
+        let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
+        Fallible::Ok(guardrail::rule(turn.parts.policy.as_ref(), &question, &proposal.digest))
     };
-    let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
-    Ok(Event::Ruled(guardrail::rule(turn.parts.policy.as_ref(), &question, &proposal.digest)))
+    let is_denied_anyway = judged(BTreeSet::new())?.decision == Decision::Deny;
+    let deadline = Instant::now() + turn.patience.veto;
+    let mut look = looks(turn.patience.look);
+    loop {
+        let verdict = judged(turn.vetoes())?;
+        if verdict.decision != Decision::Deny || is_denied_anyway || Instant::now() >= deadline {
+            return Ok(verdict);
+        }
+        look.tick().await;
+    }
+}
+
+/// A veto that came after the verdict stands against a merge, whoever gave leave.
+async fn unvetoed(turn: &Turn<'_>, incident: &Incident) -> Fallible<()> {
+    if turn.vetoes().is_empty() {
+        return Ok(());
+    }
+    match verdict(turn, incident).await? {
+        Verdict { decision: Decision::Deny, reasons, .. } => Err(reasons.join("; ")),
+        Verdict { decision: Decision::Allow | Decision::RequireApproval, .. } => Ok(()),
+    }
 }
 
 /// The proposal in hand with the verdict on it; neither is believed without the other.
@@ -219,6 +249,7 @@ async fn await_checks(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
 
 async fn merge(turn: &Turn<'_>, incident: &Incident) -> Fallible<Event> {
     let permit = leave_to_merge(incident)?;
+    unvetoed(turn, incident).await?;
     let change = change(incident)?;
     let number = change.pr.ok_or("there is no pull request")?;
     let head = change.commit.as_ref().ok_or("there is no commit to merge")?;

@@ -123,14 +123,16 @@ impl Orchestrator {
 
     /// Whether an open incident, or a person, already has this failure. What an incident is about is known once it has a
     /// diagnosis; until then it may be anything on its call paths. What the second sense sees while a failure on its call paths is
-    /// dealt with may come of that; and what it only suspects keeps no failing request waiting.
+    /// dealt with may come of that; and what it sees itself keeps no failing request waiting, but while it is being cured.
     fn is_claimed(&self, signal: &Signal) -> bool {
         let (scout, is_sensed) = (self.context.scout(), signal.coherence.is_some());
         self.incidents.values().any(|incident| {
             let is_related = || scout.related(&incident.service, &signal.service);
-            let is_suspicion = incident.state == State::Detected && incident.signal.coherence.is_some();
+            if !is_sensed && incident.signal.coherence.is_some() && !incident.state.is_curing() {
+                return false;
+            }
             match affected(incident) {
-                [] => (is_sensed || !is_suspicion) && is_related(),
+                [] => is_related(),
                 known => {
                     let is_consequence = || is_sensed && incident.state.is_active() && is_related();
                     is_among(known, &signal.service, &signal.operation) || is_consequence()

@@ -42,7 +42,7 @@ async fn read(turn: &Turn<'_>, incident: &Incident) -> Reading {
         None => Default::default(),
     };
     let evidence = turn.scout().evidence(&incident.signal, turn.now_ms());
-    Reading { evidence: Evidence { changes, veto: turn.veto(), ..evidence }, catalogue, current }
+    Reading { evidence: Evidence { changes, vetoes: turn.vetoes(), ..evidence }, catalogue, current }
 }
 
 /// What looking came to.

@@ -23,10 +23,10 @@ const WINDOWS: i64 = 10;
 /// A source that takes longer is asked again with the next look.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is vetoed at this moment, and by whom.
+/// One thing that is vetoed at this moment, and by whom.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Standing {
-    /// What of, the first by priority of all hosts.
+    /// What of.
     pub domain: Domain,
     /// Whose sensor.
     pub host: String,
@@ -46,7 +46,7 @@ pub struct Lookout {
     first_ms: i64,
     watch: Watch,
     /// Who else is told.
-    standing: Arc<Mutex<Option<Standing>>>,
+    standing: Arc<Mutex<Vec<Standing>>>,
 }
 
 impl Lookout {
@@ -54,7 +54,7 @@ impl Lookout {
     pub fn new(
         (source, poll): (Arc<dyn Source>, Duration),
         settings: &config::Sentinel,
-        standing: Arc<Mutex<Option<Standing>>>,
+        standing: Arc<Mutex<Vec<Standing>>>,
     ) -> Self {
         let watch = Watch::new(settings.limits, settings.advanced.then_some(advanced::judge as Judge));
         let first_ms = settings.limits.window_ms.saturating_mul(WINDOWS);
@@ -95,16 +95,16 @@ impl Lookout {
         Ok(told.readings)
     }
 
-    fn note(&self, found: Option<Standing>) {
+    fn note(&self, found: Vec<Standing>) {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let sensor = |standing: &Option<Standing>| standing.as_ref().map(|veto| (veto.host.clone(), veto.sensor));
-        if sensor(&standing) != sensor(&found) {
-            match &found {
-                Some(Standing { domain, host, value, limit, .. }) => {
-                    warn!(%domain, host, value, limit, "the Sentinel vetoes changes");
-                }
-                None => info!("the Sentinel withdraws its veto"),
-            }
+        let is_in = |all: &[Standing], veto: &Standing| {
+            all.iter().any(|other| (&other.host, other.sensor) == (&veto.host, veto.sensor))
+        };
+        for Standing { domain, host, value, limit, .. } in found.iter().filter(|veto| !is_in(&standing, veto)) {
+            warn!(%domain, host, value, limit, "the Sentinel vetoes changes");
+        }
+        for Standing { domain, host, .. } in standing.iter().filter(|veto| !is_in(&found, veto)) {
+            info!(%domain, host, "the Sentinel withdraws its veto");
         }
         *standing = found;
     }
@@ -123,24 +123,34 @@ impl Watch {
         Self { limits, judge, hosts: Hosts::default(), sentinels: BTreeMap::new() }
     }
 
-    /// One look at all hosts: those of which nothing is told grow stale. Answers the veto that comes first.
-    fn look(&mut self, now_ms: i64, readings: &[Reading]) -> Option<Standing> {
-        let mut told = self.hosts.take_in(readings);
+    /// One look at all hosts: those of which nothing is told grow stale. Answers all vetoes, the first by priority first.
+    fn look(&mut self, now_ms: i64, readings: &[Reading]) -> Vec<Standing> {
+        let mut told = self.hosts.take_in(now_ms, readings);
         for host in told.keys() {
             let sentinel = || Sentinel::new(host, self.limits, self.judge);
             self.sentinels.entry(host.clone()).or_insert_with(sentinel);
         }
+        self.sentinels.retain(|host, _| self.hosts.knows(host));
         let look = |(host, sentinel): (&String, &mut Sentinel)| {
             standing(&sentinel.observe(now_ms, &told.remove(host).unwrap_or_default()))
         };
-        self.sentinels.iter_mut().filter_map(look).min_by_key(|veto| veto.sensor)
+        let mut vetoes: Vec<Standing> = self.sentinels.iter_mut().flat_map(look).collect();
+        vetoes.sort_by_key(|veto| veto.sensor);
+        vetoes
     }
 }
 
-fn standing(report: &Report) -> Option<Standing> {
-    let veto = report.primary?;
-    let (host, value, limit) = (report.host.clone(), veto.value, veto.limit);
-    Some(Standing { domain: veto.domain, host, sensor: veto.sensor, value, limit })
+fn standing(report: &Report) -> Vec<Standing> {
+    let vetoes = report.vetoes.iter();
+    vetoes
+        .map(|veto| Standing {
+            domain: veto.domain,
+            host: report.host.clone(),
+            sensor: veto.sensor,
+            value: veto.value,
+            limit: veto.limit,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -159,7 +169,7 @@ mod tests {
     }
 
     /// Seconds of what is told; answers what is vetoed after each.
-    fn after(seconds: i64, told: impl Fn(i64) -> Vec<Reading>) -> Vec<Option<Standing>> {
+    fn after(seconds: i64, told: impl Fn(i64) -> Vec<Reading>) -> Vec<Vec<Standing>> {
         let mut watch = Watch::new(Limits::default(), None);
         (0..seconds).map(|second| watch.look(second * 1_000, &told(second))).collect()
     }
@@ -167,30 +177,31 @@ mod tests {
     #[test]
     fn calm_hosts_veto_nothing_and_one_that_thrashes_does() {
         let calm = |second: i64| vec![cpu("calm", second, 0.3 + 0.01 * (second % 3) as f64)];
-        assert!(after(120, calm).iter().all(Option::is_none));
+        assert!(after(120, calm).iter().all(Vec::is_empty));
         let thrash = |second: i64| {
             let mut told = calm(second);
             told.push(cpu("wild", second, if second % 2 == 0 { 0.10 } else { 0.95 }));
             told
         };
-        let veto = after(120, thrash).pop().flatten().expect("a veto");
+        let vetoes = after(120, thrash).pop().expect("a look");
+        let [veto] = &vetoes[..] else { panic!("one veto: {vetoes:?}") };
         assert_eq!((veto.domain, veto.host.as_str(), veto.sensor), (Domain::Compute, "wild", Sensor::Seizure));
         assert!(veto.value > veto.limit, "{veto:?}");
     }
 
     #[test]
-    fn of_several_hosts_the_first_by_priority_speaks() {
+    fn of_several_hosts_each_speaks_the_first_by_priority_first() {
         let fever = |second: i64| vec![memory("feverish", second, 500.0 * second as f64)];
         let both = |second: i64| {
             let share = if second % 2 == 0 { 0.10 } else { 0.95 };
             [fever(second), vec![cpu("wild", second, share)]].concat()
         };
-        let last = |mut vetoes: Vec<Option<Standing>>| {
-            let veto = vetoes.pop().flatten().expect("a veto");
-            (veto.host, veto.domain)
+        let last = |mut looks: Vec<Vec<Standing>>| -> Vec<(String, Domain)> {
+            looks.pop().expect("a look").into_iter().map(|veto| (veto.host, veto.domain)).collect()
         };
-        assert_eq!(last(after(60, fever)), ("feverish".to_owned(), Domain::Resource));
-        assert_eq!(last(after(60, both)), ("wild".to_owned(), Domain::Compute));
+        let (feverish, wild) = (("feverish".to_owned(), Domain::Resource), ("wild".to_owned(), Domain::Compute));
+        assert_eq!(last(after(60, both)), [wild, feverish.clone()]);
+        assert_eq!(last(after(60, fever)), [feverish]);
     }
 
     #[test]
@@ -200,7 +211,7 @@ mod tests {
         for second in 0..60 {
             watch.look(second * 1_000, &thrash(second));
         }
-        assert!(watch.look(60_000, &thrash(60)).is_some());
-        assert_eq!(watch.look(60_000 + 301_000, &[]), None);
+        assert!(!watch.look(60_000, &thrash(60)).is_empty());
+        assert_eq!(watch.look(60_000 + 301_000, &[]), []);
     }
 }

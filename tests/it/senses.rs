@@ -107,7 +107,8 @@ async fn while_the_sentinel_vetoes_nothing_is_changed_and_the_veto_is_named() {
         stage
             .until("a veto", PATIENCE, async || {
                 let status = stage.get("/status").await?;
-                (status["veto"]["domain"] == "COMPUTE" && status["veto"]["host"] == "vm-1").then_some(())
+                let veto = status["vetoes"].get(0)?;
+                (veto["domain"] == "COMPUTE" && veto["host"] == "vm-1").then_some(())
             })
             .await;
         stage.inject("500").await;
@@ -121,7 +122,7 @@ async fn while_the_sentinel_vetoes_nothing_is_changed_and_the_veto_is_named() {
     assert_eq!(text(&incident, "/verdict/decision"), "DENY");
     assert_eq!(text(&incident, "/verdict/rules/0"), "veto-compute", "{incident:#}");
     assert!(text(&incident, "/verdict/reasons/0").contains("the Sentinel vetoes COMPUTE"), "{incident:#}");
-    assert_eq!(text(&incident, "/diagnosis/measured/veto"), "COMPUTE", "it is evidence too");
+    assert_eq!(text(&incident, "/diagnosis/measured/vetoes/0"), "COMPUTE", "it is evidence too");
     assert_eq!(merges(&stage.git_log()), 0);
 }
 

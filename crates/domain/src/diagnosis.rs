@@ -1,9 +1,12 @@
 //! What is wrong, where, and how sure we are: every number with the term that made it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::signal::Coherence;
 
 /// How sure a diagnosis is, always within 0.0..=1.0.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -159,9 +162,12 @@ pub struct Measured {
     pub plateau: Option<f64>,
     /// Revision with which the failure began, if it began with one.
     pub revision: Option<String>,
-    /// What a Sentinel vetoed of the hosts at that time, as policies name it.
+    /// What Sentinels vetoed of the hosts at that time, as policies name it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub vetoes: BTreeSet<String>,
+    /// What the second sense measured when the cause was told, where it is the one that spoke.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub veto: Option<String>,
+    pub coherence: Option<Coherence>,
 }
 
 /// Cause and place of an incident. Contract: `Incident.diagnosis`.

@@ -2,6 +2,8 @@
 //!
 //! Evidence is data, complete in itself: CAG and Brain are pure functions of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Sha;
@@ -27,8 +29,8 @@ pub struct Evidence {
     pub suspects: Vec<Suspect>,
     /// What the owners changed lately, newest first; empty when the repository could not be read.
     pub changes: Vec<CommitInfo>,
-    /// What a Sentinel vetoes of the hosts at that moment, as policies name it; `None` also while none looks.
-    pub veto: Option<String>,
+    /// What Sentinels veto of the hosts at that moment, as policies name it; empty also while none looks.
+    pub vetoes: BTreeSet<String>,
 }
 
 /// One revision of one service, as its spans told it.

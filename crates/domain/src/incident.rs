@@ -64,6 +64,21 @@ impl State {
         matches!(self, Self::Resolved | Self::Escalated | Self::Suppressed)
     }
 
+    /// Whether a change is under way, or its effect being judged.
+    pub fn is_curing(self) -> bool {
+        match self {
+            Self::Acting | Self::Deploying | Self::Verifying | Self::Learning | Self::Reverting => true,
+            Self::Detected
+            | Self::Matching
+            | Self::Diagnosing
+            | Self::Deciding
+            | Self::Resolved
+            | Self::AwaitingHuman
+            | Self::Escalated
+            | Self::Suppressed => false,
+        }
+    }
+
     /// Whether an effect is under way.
     pub fn is_active(self) -> bool {
         !self.is_terminal() && self != Self::AwaitingHuman

@@ -81,7 +81,7 @@ pub struct Before {
     pub threshold: f64,
     /// Independent sources that saw it.
     pub sources: usize,
-    /// What the second sense measured, where it is the one that spoke.
+    /// What the second sense measured when the cause was told, where it is the one that spoke.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coherence: Option<Coherence>,
 }
@@ -199,7 +199,7 @@ impl Proof {
             opened_at: incident.opened_at,
             attempt: incident.attempt(),
             fingerprint: incident.fingerprint.clone(),
-            before: Before::of(&incident.signal),
+            before: Before::of(&incident.signal, diagnosis),
             cause: Cause::of(diagnosis),
             change: Changed::of(proposal),
             decision: Decided::of(verdict, incident.approval.is_some()),
@@ -237,7 +237,7 @@ pub fn undo(branch: &str) -> String {
 }
 
 impl Before {
-    fn of(signal: &Signal) -> Self {
+    fn of(signal: &Signal, diagnosis: &Diagnosis) -> Self {
         Self {
             kind: signal.kind,
             samples: signal.samples,
@@ -249,7 +249,7 @@ impl Before {
             statistic: signal.statistic,
             threshold: signal.threshold,
             sources: signal.sources.len(),
-            coherence: signal.coherence,
+            coherence: diagnosis.measured.coherence,
         }
     }
 }

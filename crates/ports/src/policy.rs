@@ -1,5 +1,7 @@
 //! Policy: whether a proposal may be opened or merged, and which rule says so.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sre_space_domain::catalogue::Autonomy;
 use thiserror::Error;
@@ -42,9 +44,9 @@ pub struct Question {
     pub cooling: bool,
     /// Other remediations under way on the same service.
     pub active_on_service: i64,
-    /// What a Sentinel vetoes at this moment (`COMPUTE`, `RESOURCE`, `INTENT`); `None` while none does, or none runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub veto: Option<String>,
+    /// What Sentinels veto at this moment, of any host (`COMPUTE`, `RESOURCE`, `INTENT`); empty while none does, or none runs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub vetoes: BTreeSet<String>,
 }
 
 /// What is asked for.

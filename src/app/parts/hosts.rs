@@ -21,8 +21,8 @@ use crate::ingest::tokens::IngestTokens;
 use crate::orchestrator::Context;
 use crate::sentinel::Lookout;
 
-/// Values of hosts that are kept of what is sent: an hour of a dozen hosts' vitals, every second.
-const MOST_READINGS: usize = 200_000;
+/// Values of hosts that are kept of what is sent: ten minutes of forty hosts' vitals, every second.
+const MOST_READINGS: usize = 100_000;
 /// Batches that may wait to be read.
 const WAITING: usize = 256;
 
@@ -39,7 +39,7 @@ pub(in crate::app) async fn hire_sentinel(crew: &mut Crew, context: &Arc<Context
         source(name, settings)?
     };
     let pace = name.pace(settings.sentinel.poll);
-    let lookout = Lookout::new((watched, pace), &settings.sentinel, Arc::clone(&context.veto));
+    let lookout = Lookout::new((watched, pace), &settings.sentinel, Arc::clone(&context.vetoes));
     crew.hire(Stage::Core, "sentinel", OnEnd::StopServer, |stop| lookout.run(stop));
     Ok(())
 }

@@ -111,7 +111,7 @@ impl Polled {
         let now_ms = Timestamp::now().as_millisecond();
         match answer {
             Ok(told) => {
-                let told = self.take_in(&told.readings);
+                let told = self.take_in(now_ms, &told.readings);
                 self.since_ms = Some(told.last().map_or(wanted.since_ms, |look| look.at_ms.saturating_add(1)));
                 Ok(Tick { now_ms, told, trouble: None })
             }
@@ -120,8 +120,8 @@ impl Polled {
         }
     }
 
-    fn take_in(&mut self, readings: &[Reading]) -> Vec<Vitals> {
-        let mut told = self.hosts.take_in(readings);
+    fn take_in(&mut self, now_ms: i64, readings: &[Reading]) -> Vec<Vitals> {
+        let mut told = self.hosts.take_in(now_ms, readings);
         if self.host.is_none() {
             self.host = most_told(&told);
         }

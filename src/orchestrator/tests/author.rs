@@ -285,7 +285,7 @@ async fn guardrail_denies_every_bad_path_whatever_the_owners_declare() {
             incidents_last_hour: 0,
             cooling: false,
             active_on_service: 0,
-            veto: None,
+            vetoes: Default::default(),
         };
         let question = guardrail::question(&case).expect("a question");
         guardrail::rule(context.parts.policy.as_ref(), &question, &sum("change")).decision

@@ -52,7 +52,7 @@ async fn context_with(dir: &tempfile::TempDir, settings: &[(&str, &str)]) -> Con
         patience: Patience { look: brief, evidence: brief * 40, calm: brief * 4, ..Patience::default() },
         scout: Arc::new(Mutex::new(Scout::new(Limits::default()))),
         forge_changed: Arc::default(),
-        veto: Arc::default(),
+        vetoes: Arc::default(),
         autonomy: Autonomy::new(true, dir.path().join("autonomy-off")),
         parts,
     }

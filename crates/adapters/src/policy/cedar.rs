@@ -158,9 +158,8 @@ fn request(action: Action, question: &Question, schema: &Schema) -> Result<Reque
         ("bounded", RestrictedExpression::new_bool(question.bounded)),
         ("cooling", RestrictedExpression::new_bool(question.cooling)),
     ];
-    if let Some(veto) = &question.veto {
-        facts.push(("veto", named("Veto", veto)?));
-    }
+    let vetoes: Result<Vec<_>, String> = question.vetoes.iter().map(|veto| named("Veto", veto)).collect();
+    facts.push(("vetoes", RestrictedExpression::new_set(vetoes?)));
     facts.extend(numbers(question).map(|(name, value)| (name, RestrictedExpression::new_long(value))));
     facts.extend(files(&question.files));
     let context = Context::from_pairs(facts.into_iter().map(|(name, value)| (name.to_owned(), value)))

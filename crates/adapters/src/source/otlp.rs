@@ -3,6 +3,7 @@
 //! Names and attributes are those of OpenTelemetry's semantic conventions for systems
 //! (<https://opentelemetry.io/docs/specs/semconv/system/system-metrics/>), and what the Collector's host receiver calls them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +20,15 @@ use super::wire::Bounds;
 const NAME: &str = "otlp";
 /// Readings that are kept; the oldest make room.
 const MOST_KEPT: usize = 100_000;
+/// What the names of all metrics of [`names`] begin with.
+const OF_HOSTS: &[u8] = b"system.";
+/// Bytes of a body with hosts' metrics: each point takes some fifty times its least length once it is read.
+const MOST_OF_HOSTS: usize = 1024 * 1024;
 /// What names a host, the first that there is.
 const HOST: [&str; 3] = ["host.name", "service.instance.id", "service.name"];
+
+/// Characters of a host's name.
+const LONGEST_NAME: usize = 255;
 
 /// What was sent lately.
 pub struct OtlpMetrics {
@@ -43,12 +51,15 @@ impl OtlpMetrics {
     /// Takes in an `ExportMetricsServiceRequest`; answers how many readings it had that are kept.
     pub fn take(&self, body: &[u8]) -> Result<usize, SourceError> {
         let unreadable = |why: String| SourceError::Unreadable { name: NAME, why };
-        if body.len() > self.bounds.bytes {
-            return Err(unreadable(format!("more than {} bytes", self.bounds.bytes)));
+        if self.is_of_hosts && !body.windows(OF_HOSTS.len()).any(|part| part == OF_HOSTS) {
+            return Ok(0);
+        }
+        let most = if self.is_of_hosts { self.bounds.bytes.min(MOST_OF_HOSTS) } else { self.bounds.bytes };
+        if body.len() > most {
+            return Err(unreadable(format!("more than {most} bytes: let the collector send smaller batches")));
         }
         let request = ExportMetricsServiceRequest::decode(body).map_err(|error| unreadable(error.to_string()))?;
-        let is_kept = |reading: &Reading| !self.is_of_hosts || names::ALL.contains(&reading.metric.as_str());
-        let told: Vec<Reading> = readings(&request).into_iter().filter(is_kept).collect();
+        let told = readings(&request, self.is_of_hosts);
         let count = told.len();
         let mut kept = self.kept();
         kept.extend(told);
@@ -80,29 +91,35 @@ enum Join {
     Rest,
 }
 
-fn readings(request: &ExportMetricsServiceRequest) -> Vec<Reading> {
-    let mut together: BTreeMap<(i64, String, String, Join), Together> = BTreeMap::new();
+fn readings(request: &ExportMetricsServiceRequest, is_of_hosts: bool) -> Vec<Reading> {
+    let mut together: BTreeMap<(i64, usize, Cow<'static, str>, Join), Together> = BTreeMap::new();
+    let mut hosts: Vec<String> = Vec::new();
     for resource in &request.resource_metrics {
         let attributes = resource.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
         let host = HOST.iter().find_map(|name| text(attributes, name)).unwrap_or_default();
+        hosts.push(host.chars().take(LONGEST_NAME).collect());
         for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
             for point in points(metric) {
                 let (Some((name, join)), Some(value)) = (named(&metric.name, &point.attributes), value(point)) else {
                     continue;
                 };
+                if is_of_hosts && !names::ALL.contains(&name.as_ref()) {
+                    continue;
+                }
                 let at_ms = i64::try_from(point.time_unix_nano / 1_000_000).unwrap_or_default();
-                let one = together.entry((at_ms, host.clone(), name, join)).or_default();
+                let one = together.entry((at_ms, hosts.len() - 1, name, join)).or_default();
                 (one.sum, one.count) = if join == Join::Apart { (value, 1) } else { (one.sum + value, one.count + 1) };
             }
         }
     }
-    let joined = |((at_ms, host, metric, join), Together { sum, count }): (_, Together)| {
-        let value = match join {
-            Join::Apart | Join::Sum => sum,
-            Join::Rest => 1.0 - sum / count as f64,
+    let joined =
+        |((at_ms, host, metric, join), Together { sum, count }): ((i64, usize, Cow<'static, str>, Join), _)| {
+            let value = match join {
+                Join::Apart | Join::Sum => sum,
+                Join::Rest => 1.0 - sum / count as f64,
+            };
+            Reading { host: hosts[host].clone(), metric: metric.into_owned(), at_ms, value }
         };
-        Reading { host, metric, at_ms, value }
-    };
     together.into_iter().map(joined).collect()
 }
 
@@ -123,29 +140,29 @@ fn value(point: &NumberDataPoint) -> Option<f64> {
 }
 
 /// What a point is a reading of, and how it is joined with others; `None` for a part that is not wanted.
-fn named(metric: &str, attributes: &[KeyValue]) -> Option<(String, Join)> {
+fn named(metric: &str, attributes: &[KeyValue]) -> Option<(Cow<'static, str>, Join)> {
     let any = |names: [&str; 2]| names.iter().find_map(|name| text(attributes, name));
     match metric {
         "system.cpu.utilization" => match any(["cpu.mode", "state"]) {
-            None => Some((names::CPU.to_owned(), Join::Apart)),
-            Some(mode) => (mode == "idle").then(|| (names::CPU.to_owned(), Join::Rest)),
+            None => Some((names::CPU.into(), Join::Apart)),
+            Some(mode) => (mode == "idle").then(|| (names::CPU.into(), Join::Rest)),
         },
         "system.memory.usage" => {
             let state = any(["system.memory.state", "state"]).unwrap_or_else(|| "used".to_owned());
-            (state == "used").then(|| (names::MEMORY.to_owned(), Join::Sum))
+            (state == "used").then(|| (names::MEMORY.into(), Join::Sum))
         }
         "system.network.packet.count" | "system.network.packets" => {
             let is_loopback = any(["network.interface.name", "device"]).as_deref() == Some("lo");
             let direction = any(["network.io.direction", "direction"]).filter(|_| !is_loopback)?;
             let name = if direction == "receive" { names::RECEIVED } else { names::SENT };
-            Some((name.to_owned(), Join::Sum))
+            Some((name.into(), Join::Sum))
         }
         other => {
             let mut parts: Vec<String> =
                 attributes.iter().map(|one| format!("{}={:?}", one.key, shown(one).unwrap_or_default())).collect();
             parts.sort_unstable();
             let name = if parts.is_empty() { other.to_owned() } else { format!("{other}{{{}}}", parts.join(",")) };
-            Some((name, Join::Apart))
+            Some((name.into(), Join::Apart))
         }
     }
 }

@@ -122,8 +122,8 @@ fn measured(diagnosis: &Diagnosis) -> Vec<String> {
     ];
     let known = numbers.into_iter().filter_map(|(what, number)| Some(format!("{:.2} {what}", number?)));
     let new = measured.revision.is_some().then(|| "it began with a new revision".to_owned());
-    let veto = measured.veto.as_ref().map(|veto| format!("the hosts are not calm: a Sentinel vetoes {veto}"));
-    known.chain(new).chain(veto).collect()
+    let vetoes = measured.vetoes.iter().map(|veto| format!("the hosts are not calm: a Sentinel vetoes {veto}"));
+    known.chain(new).chain(vetoes).collect()
 }
 
 fn candidates(diagnosis: &Diagnosis, causes: &[String]) -> Vec<String> {

@@ -191,6 +191,7 @@ fn leaking() -> Incident {
     incident.signal.kind = SignalKind::MemoryTrend;
     incident.signal.coherence = Some(coherence);
     let diagnosis = incident.diagnosis.as_mut().expect("a diagnosis");
+    diagnosis.measured.coherence = Some(coherence);
     diagnosis.evidence.clear();
     let value = coherence.agreement().expect("two sources");
     diagnosis.terms.push(Term { name: AGREEMENT.into(), value, why: "measured twice".into() });

@@ -128,7 +128,7 @@ pub fn read(evidence: &Evidence, owns: Owns<'_>) -> Result<Reading, Gap> {
     let Shape { kind, facts, mut measured, fit } = shape::recognise(&seen);
     let guilty = guilty.filter(|_| kind == FaultKind::BadChange);
     measured.revision = guilty.as_ref().map(|guilty| guilty.revision.clone());
-    measured.veto = evidence.veto.clone();
+    measured.vetoes = evidence.vetoes.clone();
     Ok(Reading {
         service: origin.service.clone(),
         operation: origin.operation.clone(),

@@ -91,3 +91,12 @@ async fn what_is_no_request_is_refused_and_old_readings_make_room() {
     source.take(&request(&[], vec![metric("d", &[(1.0, &[])])])).expect("taken");
     assert_eq!(source.read(&everything()).await.expect("told").refused_rows, 1, "of no host");
 }
+
+#[tokio::test]
+async fn what_applications_tell_displaces_no_host_and_costs_nothing() {
+    let source = OtlpMetrics::of_hosts(Bounds { readings: 2, ..Bounds::default() });
+    assert_eq!(source.take(b"no host is named in this, which is not even OTLP").expect("left alone"), 0);
+    let too_long = [&b"system."[..], &[0; MOST_OF_HOSTS]].concat();
+    let refused = source.take(&too_long).expect_err("refused").to_string();
+    assert!(refused.contains("let the collector send smaller batches"), "{refused}");
+}

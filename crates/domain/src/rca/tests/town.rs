@@ -223,7 +223,7 @@ impl Seen<'_> {
             latency_objective_ns: 800_000_000,
             suspects: vec![],
             changes: town.commits.iter().map(commit).collect(),
-            veto: None,
+            vetoes: Default::default(),
         }
     }
 }
