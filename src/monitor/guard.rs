@@ -16,12 +16,16 @@ use super::problem::Problem;
 use crate::ingest::tokens::same;
 
 /// Paths that never need a token; a webhook is signed.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 14] = [
     "/",
     "/monitor",
     "/monitor.js",
     "/monitor.css",
     "/favicon.svg",
+    "/docs",
+    "/docs.js",
+    "/docs.css",
+    "/openapi.json",
     "/health",
     "/healthz",
     "/ready",

@@ -1,6 +1,7 @@
 //! The monitor: live events, incidents, services and the page that shows them.
 
 mod coherence;
+mod docs;
 pub mod feed;
 pub mod guard;
 mod health;

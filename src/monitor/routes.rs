@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::Desk;
 use super::coherence;
+use super::docs;
 use super::guard;
 use super::health;
 use super::people;
@@ -42,8 +43,8 @@ pub(super) type Answer = Result<Json<Value>, Problem>;
 pub fn router(desk: Arc<Desk>) -> Router {
     let guard = Arc::new(desk.guard.clone());
     let mut router = Router::new()
-        .route("/", get(page))
-        .route("/monitor", get(page))
+        .route("/", get(monitor))
+        .route("/monitor", get(monitor))
         .route("/monitor.js", get(async || file("text/javascript", include_str!("../../static/monitor.js"))))
         .route("/monitor.css", get(async || file("text/css", include_str!("../../static/monitor.css"))))
         .route("/favicon.svg", get(async || file("image/svg+xml", include_str!("../../static/favicon.svg"))))
@@ -67,7 +68,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/webhook/github", post(webhook::take))
         .merge(people::router())
         .merge(health::router())
-        .merge(coherence::router());
+        .merge(coherence::router())
+        .merge(docs::router());
     if desk.demo.is_some() {
         router = router
             .route("/demo/inject-failure", post(inject))
@@ -77,16 +79,21 @@ pub fn router(desk: Arc<Desk>) -> Router {
     router.layer(middleware::from_fn_with_state(guard, guard::check)).with_state(desk)
 }
 
-async fn page() -> Response {
+async fn monitor() -> Response {
+    page(include_str!("../../static/monitor.html"))
+}
+
+/// A page of ours, with what it may do.
+pub(super) fn page(html: &'static str) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (headers, file("text/html; charset=utf-8", include_str!("../../static/monitor.html"))).into_response()
+    (headers, file("text/html; charset=utf-8", html)).into_response()
 }
 
-fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, &'static str); 1], &'static str) {
+pub(super) fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, &'static str); 1], &'static str) {
     ([(header::CONTENT_TYPE, kind)], text)
 }
 

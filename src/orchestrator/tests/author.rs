@@ -20,17 +20,17 @@ use sre_space_ports::store::{Record, Write};
 use super::counsel::{advised, found};
 use super::*;
 
-const PRICING: &str = "rules/pricing.rhai";
-const BEFORE: &str = "// loyalty\nlet price = base / years;\nprice\n";
-const AFTER: &str = "// loyalty\nlet price = base;\nprice\n";
+pub(super) const PRICING: &str = "rules/pricing.rhai";
+pub(super) const BEFORE: &str = "// loyalty\nlet price = base / years;\nprice\n";
+pub(super) const AFTER: &str = "// loyalty\nlet price = base;\nprice\n";
 const CANARY: &str = "zq7canary";
 
-fn owners(autonomy: &str, sources: &str) -> String {
+pub(super) fn owners(autonomy: &str, sources: &str) -> String {
     format!("version: 1\nservices:\n  shop:\n    autonomy: {autonomy}\n    sources: {sources}\n")
 }
 
 /// The watched repository of a test.
-struct Watched(Repository);
+pub(super) struct Watched(Repository);
 
 impl Watched {
     fn of(dir: &tempfile::TempDir) -> Self {
@@ -61,7 +61,7 @@ impl Watched {
         self.write(&format!("refs/checks/{commit}"), None, &[("check.json", &report)]);
     }
 
-    fn deployed(&self, path: &str) -> String {
+    pub(super) fn deployed(&self, path: &str) -> String {
         let tree = self.0.find_reference("refs/heads/main").expect("main").peel_to_tree().expect("a tree");
         let blob = tree.get_path(Path::new(path)).expect("a file").to_object(&self.0).expect("an object");
         String::from_utf8(blob.as_blob().expect("a blob").content().to_vec()).expect("text")
@@ -79,7 +79,7 @@ impl Watched {
 }
 
 /// A model that agrees with the rules, and writes this where it is asked for a source patch.
-fn writing(path: &'static str, content: &'static str) -> OpenAi {
+pub(super) fn writing(path: &'static str, content: &'static str) -> OpenAi {
     OpenAi::start(move |asked| match asked.body.contains("FILES THAT MAY BE REWRITTEN") {
         true => Act::Say(
             serde_json::json!({"files": [{"path": path, "content": content}], "why": format!("{CANARY} @everyone")})
@@ -90,7 +90,7 @@ fn writing(path: &'static str, content: &'static str) -> OpenAi {
 }
 
 /// A place with a model and a repository of these owners.
-async fn place(dir: &tempfile::TempDir, server: &OpenAi, owners: &str) -> (Context, Watched) {
+pub(super) async fn place(dir: &tempfile::TempDir, server: &OpenAi, owners: &str) -> (Context, Watched) {
     let context = advised(dir, server, &[]).await;
     let watched = Watched::of(dir);
     watched.write("refs/heads/main", None, &[(".sre-space.yaml", owners), (PRICING, BEFORE)]);
@@ -98,7 +98,7 @@ async fn place(dir: &tempfile::TempDir, server: &OpenAi, owners: &str) -> (Conte
 }
 
 /// One effect after the other, until none is left or this one is next.
-async fn until(context: &Context, mut step: Step, watched: &Watched, last: &Effect) -> Step {
+pub(super) async fn until(context: &Context, mut step: Step, watched: &Watched, last: &Effect) -> Step {
     while let Some(effect) = step.effect.clone().filter(|effect| effect != last) {
         if effect == Effect::AwaitChecks {
             watched.green(step.incident.change.as_ref().and_then(|change| change.commit.as_ref()).expect("a commit"));
@@ -110,7 +110,7 @@ async fn until(context: &Context, mut step: Step, watched: &Watched, last: &Effe
 }
 
 /// An incident for which nothing declared is left, up to the call of a person.
-async fn called(context: &Context, watched: &Watched) -> Incident {
+pub(super) async fn called(context: &Context, watched: &Watched) -> Incident {
     until(context, found(context, vec![]), watched, &Effect::Page).await.incident
 }
 

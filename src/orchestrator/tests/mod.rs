@@ -7,6 +7,7 @@ mod garbage;
 mod injection;
 mod rest;
 mod senses;
+mod veto;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sre_space_domain::incident::State;
 use sre_space_domain::signal::{Amplification, Coherence, Signal, SignalKind};
 
 use super::super::Orchestrator;
@@ -27,5 +28,11 @@ async fn a_mere_suspicion_of_the_second_sense_keeps_no_failing_request_waiting_a
         orchestrator.open(first.clone()).await.expect("opened");
         assert_eq!(orchestrator.is_claimed(second), is_claimed, "{:?} after {:?}", second.kind, first.kind);
         assert_eq!(orchestrator.detected_near(second).is_some(), first.kind == second.kind);
+    }
+    let mut orchestrator = Orchestrator::resume(context).await.expect("an empty journal");
+    orchestrator.open(sensed).await.expect("opened");
+    for (state, is_claimed) in [(State::AwaitingHuman, false), (State::Deciding, false), (State::Verifying, true)] {
+        orchestrator.incidents.values_mut().for_each(|incident| incident.state = state);
+        assert_eq!(orchestrator.is_claimed(&failing), is_claimed, "{state:?}");
     }
 }
