@@ -83,11 +83,27 @@ fn usual_timeout() -> u64 {
     180
 }
 
+/// What is wrong when a fault is injected, in a diagnosis' words; an incident that found another cause healed something else.
+fn cause(fault: &str) -> &'static str {
+    match fault {
+        "500" => "pool-exhausted",
+        "latency" => "slow-query",
+        "dependency" => "dependency-timeout",
+        "memory" => "memory-leak",
+        "bad-deploy" => "bad-change",
+        "retry-storm" => "retry-storm",
+        _ => "unknown",
+    }
+}
+
 /// How one fault went.
 #[derive(Debug, Serialize)]
 struct Score {
     fault: String,
+    /// Recovery was proven, and the cause that was told is the one that was injected.
     is_healed: bool,
+    /// What went otherwise.
+    why: Option<String>,
     /// What Scout saw first.
     signal: Option<Value>,
     diagnosis: Option<String>,
@@ -162,7 +178,7 @@ async fn run_suite(suite: Suite, given: Given) -> Result<u8> {
     demo.run(async |context, marketplace| {
         let mut scores = Vec::new();
         for fault in &plan.faults {
-            scores.push(play(&context, &marketplace, fault, Duration::from_secs(plan.timeout_s)).await?);
+            scores.push(play(&context, &marketplace, fault, Duration::from_secs(plan.timeout_s)).await);
         }
         print(&scores, suite.output)?;
         Ok(if scores.iter().all(|score| score.is_healed) { GOOD } else { BAD })
@@ -182,27 +198,38 @@ fn plan(suite: &Suite) -> Result<Plan> {
     Ok(plan)
 }
 
-async fn play(context: &Context, marketplace: &Marketplace, fault: &str, patience: Duration) -> Result<Score> {
-    marketplace.baseline(context, "marketplace-web", BASELINE_PATIENCE).await?;
-    let since = marketplace.inject(fault).await?;
-    println!("\ninjected {fault}");
-    let store = context.parts.store.as_ref();
-    let healed = timeline::follow(store, since, patience).await?;
-    let seconds = match &healed {
-        Some(incident) => timeline::milestones(store, incident, since).await?,
-        None => Vec::new(),
+/// One fault. What goes wrong around it costs this fault's score and no other's.
+async fn play(context: &Context, marketplace: &Marketplace, fault: &str, patience: Duration) -> Score {
+    let played = async {
+        marketplace.baseline(context, "marketplace-web", BASELINE_PATIENCE).await?;
+        let since = marketplace.inject(fault).await?;
+        println!("\ninjected {fault}");
+        let store = context.parts.store.as_ref();
+        let healed = timeline::follow(store, since, patience).await?;
+        let seconds = match &healed {
+            Some(incident) => timeline::milestones(store, incident, since).await?,
+            None => Vec::new(),
+        };
+        anyhow::Ok(Score::of(fault, healed.as_ref(), seconds))
     };
-    Ok(Score::of(fault, healed.as_ref(), seconds))
+    played.await.unwrap_or_else(|error| Score { why: Some(format!("{error:#}")), ..Score::of(fault, None, Vec::new()) })
 }
 
 impl Score {
     fn of(fault: &str, healed: Option<&Incident>, seconds: Vec<(&'static str, f64)>) -> Self {
         let found = healed.and_then(|incident| incident.diagnosis.as_ref());
+        let told = found.map(|found| found.kind.as_str());
+        let why = match told {
+            None => Some("nothing was proven to be healed in time".to_owned()),
+            Some(told) if told != cause(fault) => Some(format!("the cause told is {told}")),
+            Some(_) => None,
+        };
         Self {
             fault: fault.to_owned(),
-            is_healed: healed.is_some(),
+            is_healed: why.is_none(),
+            why,
             signal: healed.map(|incident| json!(incident.signal.kind)),
-            diagnosis: found.map(|found| found.kind.as_str().to_owned()),
+            diagnosis: told.map(str::to_owned),
             confidence: found.map(|found| found.confidence.get()),
             healed_by: healed.map(timeline::source),
             seconds,
@@ -241,6 +268,9 @@ fn print(scores: &[Score], output: Output) -> Result<()> {
         "fault", "", "signal", "diagnosis", "detect", "diagnose", "merge", "recovered", "resolved"
     );
     scores.iter().for_each(|score| println!("{}", score.line()));
+    for (fault, why) in scores.iter().filter_map(|score| Some((&score.fault, score.why.as_ref()?))) {
+        println!("{fault}: {why}");
+    }
     let healed = scores.iter().filter(|score| score.is_healed).count();
     println!("{healed} of {} healed; times in seconds after the injection", scores.len());
     Ok(())
@@ -261,6 +291,15 @@ mod tests {
         let since = "2026-01-01T00:00:10Z".parse().expect("a time");
         assert_eq!(ours(&listed, since).map(|incident| &incident["id"]), Some(&json!("b")));
         assert_eq!(ours(&json!([]), since), None);
+    }
+
+    #[test]
+    fn every_fault_has_a_cause_that_a_diagnosis_can_name() {
+        for fault in TYPES {
+            let named: Result<sre_space_domain::diagnosis::FaultKind, _> = serde_json::from_value(json!(cause(fault)));
+            assert!(named.is_ok_and(|kind| kind != sre_space_domain::diagnosis::FaultKind::Unknown), "{fault}");
+        }
+        assert!(!Score::of("500", None, Vec::new()).is_healed);
     }
 
     #[test]
