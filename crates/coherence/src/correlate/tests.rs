@@ -1,7 +1,7 @@
 //! Grouping and relevance.
 
 use super::*;
-use crate::event::{ERROR, Severity};
+use crate::event::Severity;
 
 fn error(host: &str, minute: i64) -> SignalEvent {
     SignalEvent {
@@ -24,6 +24,12 @@ fn errors_ten_minutes_apart_are_together_and_eleven_are_not() {
     let events = [error("b", 5), error("a", 10), error("a", 0), error("a", 21), error("a", 21)];
     assert_eq!(incidents(&events), [incident("a", 0, 10, 2), incident("a", 21, 21, 2), incident("b", 5, 5, 1)]);
     assert_eq!(incidents(&[]), []);
+}
+
+#[test]
+fn a_series_of_no_errors_is_neither_an_incident_nor_a_level() {
+    let calm: Vec<SignalEvent> = (0..60).map(|minute| SignalEvent { value: 0.0, ..error("a", minute) }).collect();
+    assert_eq!((incidents(&calm), series(&calm)), (vec![], AllSeries::new()));
 }
 
 #[test]
