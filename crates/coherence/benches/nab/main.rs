@@ -31,8 +31,8 @@ fn main() {
         return;
     };
     let Some(recordings) = recordings::read(&folder) else {
-        println!("skipped: no labels.json in {}", folder.display());
-        return;
+        eprintln!("no labels.json in {}", folder.display());
+        std::process::exit(2);
     };
     scoring::check();
     let ours: Vec<Tally> = recordings.iter().map(|recording| score(recording, Tuning::default())).collect();
