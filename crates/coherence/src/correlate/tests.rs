@@ -75,3 +75,18 @@ fn signals_five_minutes_apart_are_chained_and_six_are_not() {
     let expected = chain::Chain { host: "a".into(), from_ms, until_ms: 36_000_000, signals: 2, names, risk: 0.75 };
     assert_eq!(found, [expected]);
 }
+
+#[test]
+fn the_crest_of_a_daily_cycle_is_no_precursor_and_a_spike_is_told_as_it_was_measured() {
+    let value = |at: i64| match at {
+        510 => 80.0,
+        // The crest of each day is an hour or so before the error.
+        _ => 30.0 + (std::f64::consts::TAU * (at - 492) as f64 / 288.0).sin() * 20.0 + (at * 37 % 100) as f64 / 100.0,
+    };
+    let sample = |at: i64| SignalEvent { metric: "requests".into(), value: value(at), ..error("a", at * 5) };
+    let all = series(&(0..577).map(sample).collect::<Vec<_>>());
+    let found = precursors(&incident("a", 576 * 5, 576 * 5, 1), &all);
+    let spikes: Vec<&Precursor> = found.iter().filter(|seen| seen.detector == Detector::Spike).collect();
+    assert_eq!(spikes.iter().map(|spike| spike.at_ms / 300_000).collect::<Vec<_>>(), [510]);
+    assert!(spikes[0].summary.starts_with("Spike to 80.00 (baseline 3"), "{}", spikes[0].summary);
+}

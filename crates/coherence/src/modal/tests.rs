@@ -171,7 +171,7 @@ fn a_spike_in_a_daily_cycle_is_told_as_it_was_measured() {
 fn what_is_still_is_a_share_of_the_metrics_own_level() {
     let at_ms: Vec<i64> = (0..577).map(|at| at * STEP_MS).collect();
     let found_of = |level: f64, (before, after): (f64, f64)| {
-        let shaking = |at: usize| if at % 2 == 0 { 1.0 } else { -1.0 } * if at < 529 { before } else { after };
+        let shaking = |at: usize| if at.is_multiple_of(2) { 1.0 } else { -1.0 } * if at < 529 { before } else { after };
         let values: Vec<f64> = (0..577).map(|at| level + shaking(at)).collect();
         let of = Fingerprint { host: "a".into(), metric: "hit_ratio".into() };
         let judgement = Judgement::of(&of, &at_ms, &values);
