@@ -87,7 +87,7 @@ mod tests {
 
     fn point(metric: &str, at_ms: u64, value: PointValue) -> PointView<'_> {
         let (revision, instance, unit) = ("one", "shop-1", "By");
-        PointView { service: "shop", revision, instance, metric, unit, at_ns: at_ms * 1_000_000, value }
+        PointView { service: "shop", revision, instance, metric, unit, series: 0, at_ns: at_ms * 1_000_000, value }
     }
 
     #[test]

@@ -28,8 +28,9 @@ use self::figures::Figures;
 pub use self::figures::Outcome;
 pub use self::request::{HEADER as REQUEST_ID, RequestId};
 
-/// Readings at once; whoever comes later waits for a place, and is told to come again once that takes too long.
-const MOST_READINGS: usize = 8;
+/// Readings at once, each of up to 80 MiB: the memory of a small server. Whoever comes later waits for a place, and is told to come
+/// again once that takes too long.
+const MOST_READINGS: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the engine works with.
@@ -67,7 +68,7 @@ pub enum NoFigures {
     #[error("no source of summaries is set: set DARSHAN_BASE_URL (and DARSHAN_API_KEY), or MOCK_PATH to a recording")]
     NoSource,
     /// Too much is being read already.
-    #[error("{MOST_READINGS} readings are under way already; ask again in a moment")]
+    #[error("a reading is under way already; ask again in a moment")]
     Busy,
     /// The source told nothing.
     #[error(transparent)]
@@ -78,6 +79,13 @@ pub enum NoFigures {
     /// The records have no figures.
     #[error("the scores of this window: their sum {0}")]
     Undefined(Undefined),
+}
+
+/// What a reading tells of a window, without what it was read from.
+struct Scores {
+    scores: Vec<f64>,
+    until: Timestamp,
+    refused_rows: u64,
 }
 
 impl Engine {
@@ -96,19 +104,15 @@ impl Engine {
         let began = Instant::now();
         let window = question.window.or(self.setup.windows.first().copied()).unwrap_or(Window::HOUR);
         let source = self.setup.summaries.as_deref().ok_or(NoFigures::NoSource)?;
-        let latest = self.ingest(source, Asking { window, now, request_id: id.as_str() }).await?;
-        let signal = question.signal.as_deref();
-        let scores = scores(latest.within(window), signal);
-        if scores.is_empty() {
-            return Err(NoFigures::Empty(emptiness(source.name(), signal, window, &latest)));
-        }
-        let drift = Drift::of(&scores).map_err(NoFigures::Undefined)?;
+        let asking = Asking { window, now, request_id: id.as_str() };
+        let read = self.scores(source, asking, question.signal.as_deref()).await?;
+        let drift = Drift::of(&read.scores).map_err(NoFigures::Undefined)?;
         let context = ReportContext {
             signal: question.signal.clone(),
             window,
-            end_ts: latest.until,
+            end_ts: read.until,
             source: source.name().to_owned(),
-            refused_rows: latest.refused_rows,
+            refused_rows: read.refused_rows,
             meta: Meta {
                 method: METHOD.to_owned(),
                 engine_version: self.setup.version.clone(),
@@ -148,9 +152,24 @@ impl Engine {
         status
     }
 
-    async fn ingest(&self, source: &dyn Summaries, asking: Asking<'_>) -> Result<Latest, NoFigures> {
+    /// The scores of a window. A place is held as long as the records are.
+    async fn scores(
+        &self,
+        source: &dyn Summaries,
+        asking: Asking<'_>,
+        signal: Option<&str>,
+    ) -> Result<Scores, NoFigures> {
         let place = timeout(PATIENCE, self.readings.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(NoFigures::Busy) };
+        let latest = self.ingest(source, asking).await?;
+        let scores = scores(latest.within(asking.window), signal);
+        if scores.is_empty() {
+            return Err(NoFigures::Empty(emptiness(source.name(), signal, asking.window, &latest)));
+        }
+        Ok(Scores { scores, until: latest.until, refused_rows: latest.refused_rows })
+    }
+
+    async fn ingest(&self, source: &dyn Summaries, asking: Asking<'_>) -> Result<Latest, NoFigures> {
         let began = Instant::now();
         let read = source.latest(asking).await;
         let (took, request_id) = (began.elapsed(), asking.request_id);

@@ -1,5 +1,6 @@
 //! The engine over a source in memory: what is in a window, whatever the order it came in.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -128,4 +129,47 @@ async fn any_order_of_arrival_tells_the_very_same() {
         ));
     }
     assert!(told.iter().all(|figures| figures == &told[0]), "{told:?}");
+}
+
+/// Takes its time, and counts how many ask at once.
+struct Slow {
+    takes: Duration,
+    asking: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl Summaries for Slow {
+    fn name(&self) -> &'static str {
+        "darshan_api"
+    }
+
+    async fn latest(&self, _asking: Asking<'_>) -> Result<Latest, SourceError> {
+        let asking = self.asking.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(asking, Ordering::SeqCst);
+        tokio::time::sleep(self.takes).await;
+        self.asking.fetch_sub(1, Ordering::SeqCst);
+        Ok(Latest { until: until(), records: [record(1, "a", 80.0)].into(), ..Latest::default() })
+    }
+
+    fn effort(&self) -> Effort {
+        Effort::default()
+    }
+}
+
+/// How many of five who ask together are answered, what the others are told, and how many readings there were at once.
+async fn together(takes: Duration) -> (usize, Option<String>, usize) {
+    let slow = Arc::new(Slow { takes, asking: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+    let source: Arc<dyn Summaries> = Arc::clone(&slow) as _;
+    let engine = Engine::new(Setup { summaries: Some(source), rolling: None, windows: vec![], version: String::new() });
+    let told = futures::future::join_all((0..5).map(|_| ask(&engine, None, None))).await;
+    let others = told.iter().find_map(|told| told.as_ref().err().map(NoFigures::to_string));
+    (told.iter().filter(|told| told.is_ok()).count(), others, slow.most.load(Ordering::SeqCst))
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_follow_one_another_and_nobody_waits_for_ever() {
+    assert_eq!(together(Duration::from_secs(2)).await, (5, None, 1));
+    let busy = "a reading is under way already; ask again in a moment".to_owned();
+    assert_eq!(together(Duration::from_secs(60)).await, (1, Some(busy), 1));
 }

@@ -66,7 +66,7 @@ impl Reader<'_> {
 
     fn darshan(&mut self) -> Option<Darshan> {
         let api_key = self.secret("DARSHAN_API_KEY").map(Secret::new);
-        let seconds = self.darshan_number("DARSHAN_TIMEOUT_S", "TIMEOUT_S", 1..=120);
+        let seconds = self.darshan_number("DARSHAN_TIMEOUT_S", "TIMEOUT_S", 1..=60);
         let page_size = self.darshan_number("DARSHAN_PAGE_SIZE", "PAGE_SIZE", 1..=10_000);
         let max_retries = self.darshan_number("DARSHAN_MAX_RETRIES", "MAX_RETRIES", 0..=10);
         self.optional("DARSHAN_BASE_URL")?;
@@ -169,6 +169,9 @@ mod tests {
             assert!(mistakes.contains(&format!("{key}=")), "{key}: {mistakes}");
         }
         assert!(!mistakes.contains("s3cret"), "{mistakes}");
+        let url = ("DARSHAN_BASE_URL", "http://darshan.internal/v1");
+        let timeout = |seconds| read(&[url, ("DARSHAN_TIMEOUT_S", seconds)]);
+        assert!(timeout("60").is_ok() && timeout("61").is_err(), "a whole reading takes 60 s at most");
         let local = [("DARSHAN_BASE_URL", "http://127.0.0.1:9/v1"), ("DARSHAN_API_KEY", "s3cret")];
         assert!(!format!("{:?}", read(&local).expect("settings")).contains("s3cret"));
     }

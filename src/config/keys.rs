@@ -118,7 +118,7 @@ keys! {
     "NEW_RELIC_ACCOUNT_ID", "a number", "", "and of this account";
     "NEW_RELIC_REGION", "US or EU", "US", "where the account is";
     "NEW_RELIC_API_URL", "https://…, or http:// on this machine", "", "New Relic's API (unset: the region's own)";
-    "SRE_SPACE_METRICS", "names of metrics, comma separated", "", "metrics to read, by the source's own names (unset: CPU, memory and packets)";
+    "SRE_SPACE_METRICS", "names of metrics, comma separated", "", "metrics to read beside CPU, memory and packets, by the source's own names";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";
@@ -141,7 +141,7 @@ keys! {
     "SRE_SPACE_SENTINEL_ADVANCED", "on or off", "on", "its advanced part: robust z, fences, escalation of variance";
     "DARSHAN_BASE_URL", "https://…, or http://… without a key or on this machine", "", "the Darshan API whose /signals/summary the Data Coherence Engine reads";
     "DARSHAN_API_KEY", "a secret", "", "its bearer token";
-    "DARSHAN_TIMEOUT_S", "whole seconds from 1 to 120", "10", "what one request to it may take; TIMEOUT_S is honoured too";
+    "DARSHAN_TIMEOUT_S", "whole seconds from 1 to 60", "10", "what one request to it may take; TIMEOUT_S is honoured too";
     "DARSHAN_PAGE_SIZE", "a whole number from 1 to 10000", "1000", "rows of a page; PAGE_SIZE is honoured too";
     "DARSHAN_MAX_RETRIES", "a whole number from 0 to 10", "3", "tries after a network error or a 5xx; MAX_RETRIES is honoured too";
     "MOCK_PATH", "a JSON file", "", "a recording of /signals/summary, used in place of Darshan; its newest record is now";

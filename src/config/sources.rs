@@ -95,7 +95,7 @@ pub struct Sources {
     pub cloudwatch: Needs<CloudWatch>,
     /// New Relic.
     pub newrelic: Needs<NewRelic>,
-    /// Metrics to read beside those that every source has; empty: those alone.
+    /// Metrics to read beside those that every source has, by the sources' own names; empty: those alone.
     pub metrics: Vec<String>,
 }
 

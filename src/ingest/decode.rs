@@ -74,6 +74,8 @@ struct Origin<'a> {
     service: &'a str,
     revision: &'a str,
     instance: &'a str,
+    /// The resource as its bytes have it.
+    about: &'a [u8],
 }
 
 /// Visits every usable span of a request, in order; the others are counted.
@@ -152,10 +154,12 @@ struct Resource<'a> {
     head: Scalar<'a>,
     version: Scalar<'a>,
     instance: Scalar<'a>,
+    about: &'a [u8],
 }
 
 impl<'a> Resource<'a> {
     fn read(&mut self, message: &'a [u8]) -> Result<(), DecodeError> {
+        self.about = message;
         for field in Fields::of(message) {
             if let (1, value) = field? {
                 let (key, value) = key_value(value.bytes()?)?;
@@ -177,6 +181,7 @@ impl<'a> Resource<'a> {
         let service = if service.is_empty() { "unknown_service" } else { service };
         let revision = if head.is_empty() { version } else { head };
         // Who sends none that can be read is one process among others: no reason to refuse what it says.
-        Ok(Origin { service, revision, instance: self.instance.text().unwrap_or_default() })
+        let instance = self.instance.text().unwrap_or_default();
+        Ok(Origin { service, revision, instance, about: self.about })
     }
 }

@@ -74,7 +74,7 @@ fn parse(text: &str, host: &str) -> Result<Read> {
             bounded(lines.clone().count())?;
             lines.for_each(|(at, line)| read.take(at + 1, serde_json::from_str(line)));
         }
-        Some(_) | None => csv(text, host, &mut read)?,
+        Some(_) | None => table(text, host, &mut read)?,
     }
     Ok(read)
 }
@@ -83,17 +83,19 @@ fn bounded(rows: usize) -> Result<()> {
     if rows > MOST_ROWS { bail!("more than {MOST_ROWS} rows") } else { Ok(()) }
 }
 
-/// Columns by their names in the header: `ts` or `timestamp`, `value`, and where there are `host`, `metric` or `metric_name`,
+/// CSV (RFC 4180; rows may be of different lengths). Columns by their names in the header: `ts` or `timestamp`, `value`, and where there are `host`, `metric` or `metric_name`,
 /// `service`, `severity`.
-fn csv(text: &str, host: &str, read: &mut Read) -> Result<()> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let header: Vec<&str> = lines.next().map_or_else(Vec::new, |(_, line)| line.split(',').map(str::trim).collect());
-    bounded(lines.clone().count())?;
-    for (at, line) in lines {
-        let cells = header.iter().copied().zip(line.split(',').map(str::trim)).filter(|(_, cell)| !cell.is_empty());
+fn table(text: &str, host: &str, read: &mut Read) -> Result<()> {
+    let mut rows = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = rows.headers()?.clone();
+    for (before, cells) in rows.records().enumerate() {
+        bounded(before + 1)?;
+        let cells = cells?;
+        let line = cells.position().map_or(0, csv::Position::line);
+        let cells = header.iter().zip(&cells).filter(|(_, cell)| !cell.is_empty());
         let mut row = Map::from_iter([("host".to_owned(), json!(host)), ("metric".to_owned(), json!("value"))]);
         row.extend(cells.filter_map(|(name, cell)| column(name, cell)));
-        read.take(at + 1, serde_json::from_value(Value::Object(row)));
+        read.take(usize::try_from(line).unwrap_or(usize::MAX), serde_json::from_value(Value::Object(row)));
     }
     Ok(())
 }
@@ -129,6 +131,15 @@ mod tests {
         let csv = "timestamp,host,metric_name,value,odd\n2025-12-13 04:10:00,a,cpu,94.5,?\n,a,cpu,1\n2025-12-13 04:10:00,a,cpu,nan\n";
         let csv = parse(csv, "x").expect("read");
         assert_eq!((csv.events, csv.refused), (lines.events, 2));
+    }
+
+    #[test]
+    fn a_quoted_comma_parts_no_columns() {
+        let metric = r#"disk{device=""sda"",host=""b""}"#;
+        let text = format!("timestamp,metric,value\n2025-12-13T04:10:00Z,\"{metric}\",7\n2025-12-13T04:15:00Z,x,\n");
+        let read = parse(&text, "a").expect("read");
+        assert_eq!((read.events[0].metric.as_str(), read.events[0].value), (r#"disk{device="sda",host="b"}"#, 7.0));
+        assert!(read.refused == 1 && read.why[0].starts_with("row 3: "), "{:?}", read.why);
     }
 
     #[test]

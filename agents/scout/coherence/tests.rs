@@ -58,6 +58,7 @@ impl Town {
                         instance: self.revision,
                         metric: &metric,
                         unit: "By",
+                        series: 0,
                         at_ns: 0,
                         value: PointValue::Number(value),
                     };

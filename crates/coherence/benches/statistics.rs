@@ -25,7 +25,7 @@ use sre_space_coherence::trend::Trend;
 const ROWS: i64 = 100_000;
 const ROUNDS: usize = 10;
 const STEP_MS: i64 = 30_000;
-/// What the issue wants, milliseconds.
+/// What each may take, milliseconds.
 const MEAN_STDEV_RISK_MS: f64 = 1.0;
 const DETECTORS_MS: f64 = 20.0;
 

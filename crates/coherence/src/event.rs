@@ -36,7 +36,7 @@ impl Severity {
     /// The level of a metric's value: of what has a limit ([`limit`]), above 60 % `warn` and above 80 % `error`.
     pub fn of(metric: &str, value: f64) -> Self {
         if metric == ERROR {
-            return Self::Error;
+            return if value > 0.0 { Self::Error } else { Self::Info };
         }
         match limit(metric).map(|limit| value / limit) {
             Some(share) if share > 0.8 => Self::Error,
@@ -49,19 +49,28 @@ impl Severity {
 /// Where a metric ends: 100 for the percentages `cpu`, `memory` and `disk`, 1 for OpenTelemetry's `….utilization`. `None` where
 /// the name does not tell.
 pub fn limit(metric: &str) -> Option<f64> {
-    match metric {
+    match bare(metric) {
         "cpu" | "memory" | "disk" => Some(100.0),
-        _ if metric.ends_with(".utilization") => Some(1.0),
+        name if name.ends_with(".utilization") => Some(1.0),
         _ => None,
     }
 }
 
-/// Whether a metric only rises by nature, by the endings that OpenTelemetry and Prometheus give to counters: it has no level, and
-/// its trend says nothing.
+/// A metric's name without the labels that a source wrote behind it: `disk` of `disk{device="sda"}`. An expression is all name.
+pub(crate) fn bare(metric: &str) -> &str {
+    let is_plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte));
+    let name = metric.strip_suffix('}').and_then(|labelled| labelled.split_once('{')).map(|(name, _)| name);
+    name.filter(is_plain).unwrap_or(metric)
+}
+
+/// Whether a metric only rises by nature, by the endings that OpenTelemetry and Prometheus give to counters, and Prometheus to the
+/// parts of histograms and summaries (<https://prometheus.io/docs/concepts/metric_types/>): it has no level, and its trend says
+/// nothing.
 pub fn is_counter(metric: &str) -> bool {
-    let directed = [".receive", ".transmit", ".read", ".write"];
-    let plain = directed.iter().find_map(|end| metric.strip_suffix(end)).unwrap_or(metric);
-    [".count", ".io", ".errors", ".dropped", "_total"].iter().any(|end| plain.ends_with(end))
+    let (name, directed) = (bare(metric), [".receive", ".transmit", ".read", ".write"]);
+    let plain = directed.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let ends = [".count", ".io", ".errors", ".dropped", "_total", "_sum", "_count", "_bucket"];
+    ends.iter().any(|end| plain.ends_with(end))
 }
 
 /// What a series of events is called: `host:metric`.
@@ -111,9 +120,9 @@ impl SignalEvent {
         Fingerprint { host: self.host.clone(), metric: self.metric.clone() }
     }
 
-    /// Whether it is an error, which an incident is made of.
+    /// Whether it is an error, which an incident is made of: a count of no errors is none.
     pub fn is_error(&self) -> bool {
-        self.metric == ERROR
+        self.metric == ERROR && self.value > 0.0
     }
 }
 
@@ -237,6 +246,24 @@ mod tests {
         let counters = ["system.network.packet.count.receive", "system.network.io.transmit", "http_requests_total"];
         assert!(counters.into_iter().all(is_counter));
         assert!(!["cpu", "system.memory.usage", "process.thread.usage", "account"].into_iter().any(is_counter));
+        let labelled = [r#"node_disk_reads_completed_total{device="sda"}"#, r#"latency_seconds_bucket{le="0.5"}"#];
+        assert!(labelled.into_iter().chain(["latency_seconds_sum", "latency_seconds_count"]).all(is_counter));
+        let rates = ["rate(x_total[5m])", r#"rate(x_total{a="b"}[5m]){device="sda"}"#, r#"disk_used{device="sda"}"#];
+        assert!(!rates.into_iter().any(is_counter));
+    }
+
+    #[test]
+    fn labels_hide_no_limit() {
+        assert_eq!(limit(r#"system.filesystem.utilization{device="sda"}"#), Some(1.0));
+    }
+
+    #[test]
+    fn a_count_of_no_errors_is_no_error() {
+        let row = |value: f64| {
+            read(&format!(r#"{{"ts":"2025-12-13T04:10:00Z","host":"a","metric":"error","value":{value}}}"#))
+        };
+        let told = [0.0, 2.0].map(|value| row(value).map(|event| (event.is_error(), event.severity)));
+        assert_eq!(told, [Ok((false, Severity::Info)), Ok((true, Severity::Error))]);
     }
 
     #[test]

@@ -39,7 +39,8 @@ impl Exhaustion {
     /// make in 19 of 20 cases.
     ///
     /// Slope and interval by Sen, *Estimates of the regression coefficient based on Kendall's tau*, JASA 63, 1968: the median of
-    /// the slopes between all pairs of stretches; a third of the samples may lie anywhere. Where neighbours are alike, as in a
+    /// the slopes between all pairs of stretches; up to 29 % of the stretches may lie anywhere (`1 - 1 / √2`: Rousseeuw and Leroy,
+    /// *Robust regression and outlier detection*, 1987, chapter 2). Where neighbours are alike, as in a
     /// random walk, the interval is as wide as that of fewer independent stretches (Yue and Wang, *The Mann-Kendall test modified
     /// by effective sample size*, Water Resources Management 18, 2004); of fewer than 40 stretches that cannot be told.
     pub fn of(at_ms: &[i64], values: &[f64], limit: f64) -> Result<Option<Self>, Undefined> {

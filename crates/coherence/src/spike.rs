@@ -54,6 +54,24 @@ impl Spikes {
     }
 }
 
+impl Spikes {
+    /// The same, with every value higher by so much.
+    pub(crate) fn higher_by(self, by: f64) -> Self {
+        let highest = self.highest.map(|highest| highest + by);
+        Self { highest, baseline: self.baseline + by, threshold: self.threshold + by, ..self }
+    }
+
+    /// How far the highest lies above what is usual, in (equivalent) standard deviations; `None` when there is none.
+    pub(crate) fn highest_z(&self) -> Option<f64> {
+        let from = match self.method {
+            Method::Sigma => SIGMAS,
+            Method::RobustZ => ROBUST_Z,
+            Method::Fences => return None,
+        };
+        Some(from * (self.highest? - self.baseline) / (self.threshold - self.baseline))
+    }
+}
+
 /// Seed 001's formula: the mean of how often (1 from a tenth of the samples on) and how high (1 from three deviations on).
 fn risk(share: f64, sigmas: f64) -> f64 {
     f64::midpoint((share / 0.1).min(1.0), (sigmas / 3.0).min(1.0))

@@ -43,6 +43,8 @@ pub struct PointView<'a> {
     pub metric: &'a str,
     /// Its unit, in UCUM (`By`, `ms`, `1`).
     pub unit: &'a str,
+    /// A digest of the attributes of its resource and of its own: points of one metric with different ones are of different series.
+    pub series: u64,
     /// When it was taken, nanoseconds since the Unix epoch; 0: not said.
     pub at_ns: u64,
     /// What it says.

@@ -3,7 +3,7 @@
 use sre_space_domain::telemetry::{PointValue, PointView};
 
 use super::super::wire::{Fields, Value, WireError};
-use super::value::text;
+use super::value::{digest, text};
 use super::{Counted, DecodeError, MOST_ATTRIBUTES, Origin, Rejected, each_item, shallow_attributes};
 
 /// Visits every usable data point of a request, in order; the others are counted.
@@ -32,12 +32,14 @@ fn metric<'a>(
             _ => {}
         }
     }
+    let resource = origin.map_or(0, |origin| digest(origin.about));
     for field in Fields::of(message) {
         let (number, value) = field?;
         let Some((kind, attributes)) = KINDS.into_iter().find(|(kind, _)| *kind == number) else { continue };
         for field in Fields::of(value.bytes()?) {
             if let (1, value) = field? {
-                let draft = Draft::read(value.bytes()?, kind, attributes)?;
+                let mut draft = Draft::read(value.bytes()?, kind, attributes)?;
+                draft.series = draft.series.wrapping_add(resource);
                 visit(origin.and_then(|origin| draft.finish(origin, name, unit)));
             }
         }
@@ -49,6 +51,8 @@ fn metric<'a>(
 #[derive(Default)]
 struct Draft {
     attributes: usize,
+    /// The sum of its attributes' digests: their order says nothing.
+    series: u64,
     at_ns: u64,
     number: Option<f64>,
     count: u64,
@@ -64,7 +68,9 @@ impl Draft {
             let (number, value) = field?;
             if number == attributes {
                 draft.attributes += 1;
-                super::value::key_value(value.bytes()?)?;
+                let attribute = value.bytes()?;
+                super::value::key_value(attribute)?;
+                draft.series = draft.series.wrapping_add(digest(attribute));
                 continue;
             }
             draft.take(number, value, kind)?;
@@ -103,9 +109,9 @@ impl Draft {
             (false, true, None) => return Err(Rejected("a number data point has no value")),
             (false, false, _) => PointValue::Distribution { count: self.count, sum: self.sum },
         };
-        let Origin { service, revision, instance } = origin;
+        let Origin { service, revision, instance, about: _ } = origin;
         let (metric, unit) = (text(name)?, text(unit)?);
-        Ok(PointView { service, revision, instance, metric, unit, at_ns: self.at_ns, value })
+        Ok(PointView { service, revision, instance, metric, unit, series: self.series, at_ns: self.at_ns, value })
     }
 }
 

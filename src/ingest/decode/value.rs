@@ -50,6 +50,11 @@ pub(super) fn any_value(message: &[u8]) -> Result<(), DecodeError> {
     any(message, &mut Scalar::Other, 1)
 }
 
+/// FNV-1a of 64 bits (Fowler, Noll and Vo): tells bytes apart, though not against somebody who wants a collision.
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 fn entry(message: &[u8], depth: usize) -> Result<(&[u8], Scalar<'_>), DecodeError> {
     let (mut key, mut scalar): (&[u8], _) = (&[], Scalar::Other);
     for field in Fields::of(message) {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use serde::Deserialize;
 use sre_space_domain::secret::Secret;
@@ -74,9 +76,8 @@ impl Prometheus {
     pub fn new(server: Server, upstream: Arc<Upstream>, bounds: Bounds) -> Result<Self, reqwest::Error> {
         let Server { mut url, token, step_s } = server;
         let path = format!("{}/api/v1/query_range", url.path().trim_end_matches('/'));
-        let password = url.password().filter(|password| !password.is_empty()).map(Secret::new);
         url.set_path(&path);
-        let secrets = [token.clone(), password].into_iter().flatten().collect();
+        let secrets = token.iter().cloned().chain(credentials(&url)).collect();
         Ok(Self { wire: Wire::new(NAME, upstream, bounds, secrets)?, url, token, step_s })
     }
 
@@ -117,6 +118,30 @@ impl Prometheus {
             _ => Err(self.wire.refused(self.wire.quoted(&answer.error))),
         }
     }
+}
+
+/// What an answer could repeat of the name and password of an address: the header that they travel in, the password as the address
+/// has it, and what that means. The longest comes first, so that none is hidden only in part. A name alone may be a token.
+fn credentials(url: &Url) -> Vec<Secret> {
+    let written = url.password().unwrap_or_else(|| url.username());
+    if written.is_empty() {
+        return Vec::new();
+    }
+    let (name, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let header = STANDARD.encode(format!("{name}:{password}"));
+    [header, written.to_owned(), decoded(written)].map(Secret::new).into()
+}
+
+/// Without percent-encoding (RFC 3986, section 2.1).
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        let code =
+            text.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(code.unwrap_or(*byte));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Host and metric of a series: under our name where it was asked for by that; else its own name, with the labels that are left.
@@ -174,6 +199,19 @@ impl Source for Prometheus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_how_it_was_asked_shows_no_password() {
+        let shown = |address: &str, said: &str| {
+            let server = Server { url: address.parse().expect("an address"), token: None, step_s: 60 };
+            let prometheus = Prometheus::new(server, Upstream::new(NAME), Bounds::default()).expect("a client");
+            prometheus.wire.quoted(said)
+        };
+        let said = "Authorization: Basic bWU6cEBzcy93b3Jk; http://me:p%40ss%2Fword@h; p@ss/word";
+        assert_eq!(shown("http://me:p%40ss%2Fword@h", said), "Authorization: Basic ***; http://me:***@h; ***");
+        assert_eq!(shown("http://t0ken@h", "Basic dDBrZW46 of t0ken"), "Basic *** of ***");
+        assert_eq!(shown("http://h", "no name, no password"), "no name, no password");
+    }
 
     #[test]
     fn a_series_has_its_host_from_a_label_and_keeps_what_tells_it_apart() {

@@ -13,8 +13,8 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use sre_space_ports::summary::Record;
 
-use super::MOST_RECORDS;
 use super::loose::{Key, Loose, MOST_STATES, Row, States};
+use super::{MIB, MOST_HELD, MOST_RECORDS};
 
 /// Reasons that are named.
 const MOST_REASONS: usize = 100;
@@ -32,6 +32,8 @@ type AgentStates = Box<[(Arc<str>, f64)]>;
 #[derive(Default)]
 pub(super) struct Rows {
     records: Vec<Record>,
+    /// Bytes of the records.
+    held: usize,
     refused: Vec<String>,
     refused_rows: u64,
     seen: u64,
@@ -70,7 +72,10 @@ impl Rows {
     fn take(&mut self, row: Row<'_>) {
         self.seen += 1;
         match self.record(row) {
-            Ok(record) => self.records.push(record),
+            Ok(record) => {
+                self.held += size_of_val(&record) + size_of_val(&*record.agent_states);
+                self.records.push(record);
+            }
             Err(why) => {
                 self.refused_rows += 1;
                 if self.refused.len() < MOST_REASONS {
@@ -78,6 +83,16 @@ impl Rows {
                 }
             }
         }
+    }
+
+    /// Why there may be no more rows.
+    fn is_full(&self) -> Option<String> {
+        if self.records.len() >= MOST_RECORDS {
+            return Some(format!("more than {MOST_RECORDS} rows; ask for a shorter window"));
+        }
+        (self.held >= MOST_HELD).then(|| {
+            format!("rows of more than {} MiB, of many states each; ask for a shorter window", MOST_HELD / MIB)
+        })
     }
 
     fn record(&mut self, row: Row<'_>) -> Result<Record, &'static str> {
@@ -170,8 +185,8 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         while let Some(row) = items.next_element::<Row<'de>>()? {
-            if self.0.records.len() >= MOST_RECORDS {
-                return Err(de::Error::custom(format_args!("more than {MOST_RECORDS} rows; ask for a shorter window")));
+            if let Some(why) = self.0.is_full() {
+                return Err(de::Error::custom(why));
             }
             self.0.take(row);
         }
@@ -213,5 +228,27 @@ fn cursor(next: Loose<'_>) -> Result<Option<String>, &'static str> {
         Loose::Text(text) if text.len() <= LONGEST_CURSOR => Ok(Some(text.into_owned())),
         Loose::Number(page) if page >= 0.0 && page.fract() == 0.0 => Ok(Some(format!("{page:.0}"))),
         Loose::Text(_) | Loose::Number(_) | Loose::Other => Err("next_page is neither a cursor nor null"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_many_states_fill_the_room_before_there_are_too_many_of_them() {
+        let states: Vec<String> = (0..64).map(|state| format!(r#""s{state}":1"#)).collect();
+        let row = format!(
+            r#"{{"timestamp":"2025-10-29T17:00:00Z","coherenceScore":1,"agentStates":{{{}}}}}"#,
+            states.join(",")
+        );
+        let page = format!("[{row},{row}]");
+        let mut rows = Rows { held: MOST_HELD - 1_700, ..Rows::default() };
+        assert_eq!(rows.read(page.as_bytes()), Ok(None));
+        assert!(rows.held >= MOST_HELD, "each holds more than 1.5 kB: {}", rows.held);
+        let why = rows.read(page.as_bytes()).expect_err("full");
+        assert!(why.starts_with("rows of more than 80 MiB, of many states each; ask for a shorter window"), "{why}");
+        let usual = size_of::<Record>() + 2 * size_of::<(Arc<str>, f64)>();
+        assert!(usual * MOST_RECORDS < MOST_HELD, "two states a row are no reason to refuse");
     }
 }

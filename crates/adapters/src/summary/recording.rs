@@ -39,14 +39,20 @@ impl Summaries for Recording {
         "mock"
     }
 
-    async fn latest(&self, _asking: Asking<'_>) -> Result<Latest, SourceError> {
+    async fn latest(&self, asking: Asking<'_>) -> Result<Latest, SourceError> {
         let (path, held) = (self.path.clone(), Arc::clone(&self.held));
         let read = tokio::task::spawn_blocking(move || {
             // Held while it is read, so that many who ask at once read it once.
             let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
             look(&path, &mut held)
         });
-        let told = read.await.unwrap_or_else(|_| Err(unreadable("its reader failed")));
+        let mut told = read.await.unwrap_or_else(|_| Err(unreadable("its reader failed")));
+        // Without a record there is nothing that time could stand still at.
+        if let Ok(latest) = &mut told
+            && latest.records.is_empty()
+        {
+            latest.until = asking.now;
+        }
         self.tally.add(Effort { pages: u64::from(told.is_ok()), attempts: 1, retries: 0 });
         told
     }

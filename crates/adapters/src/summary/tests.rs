@@ -287,6 +287,8 @@ async fn a_recording_is_used_exactly_and_read_again_once_it_has_changed() {
     assert!(Arc::ptr_eq(&told.records, &recording.latest(asking()).await.expect("told").records), "read once");
     write(&[row(6, "s-001", 1.0), row(7, "s-001", 2.0), row(8, "s-001", 3.0)]);
     assert_eq!(recording.latest(asking()).await.expect("told").records.len(), 3);
+    write(&[]);
+    assert_eq!(recording.latest(asking()).await.expect("told").until, asking().now, "an empty one ends now");
     std::fs::write(&path, "{\"data\": [NaN]}").expect("written");
     assert!(matches!(recording.latest(asking()).await, Err(SourceError::Unreadable { .. })));
 }

@@ -2,7 +2,7 @@
 
 use super::{AllSeries, Incident, LOOKBACK_MS};
 use crate::event::Fingerprint;
-use crate::modal::{Class, Detector, Finding, Judgement, Seen};
+use crate::modal::{Class, Detector, Finding, Judgement};
 use crate::series::Series;
 
 /// The detectors look again so often, ms: as the schedule does.
@@ -67,20 +67,18 @@ fn ongoing<'a>(incident: &Incident, of: &'a Fingerprint, series: &'a Series) -> 
 fn spikes<'a>(incident: &Incident, of: &'a Fingerprint, series: &'a Series) -> impl Iterator<Item = Precursor> + 'a {
     let first_ms = incident.first_ms;
     let (times, values) = series.between(first_ms - HISTORY_MS, first_ms + 1);
-    let found = Judgement::of(of, times, values).findings.into_iter().find_map(|finding| match finding.seen {
-        Seen::Spike { sigma, .. } => Some((sigma, finding)),
-        Seen::Variance(_) | Seen::Trend(_) => None,
-    });
-    let (times, values) = series.between(first_ms - LOOKBACK_MS, first_ms + 1);
-    found.into_iter().flat_map(move |(spikes, finding)| {
-        let above = times.iter().zip(values).filter(move |(_, value)| **value > spikes.threshold);
-        above.map(move |(at_ms, value)| Precursor {
+    let Judgement { findings, spikes, .. } = Judgement::of(of, times, values);
+    let found = findings.into_iter().find(|finding| finding.detector == Detector::Spike);
+    let told = found.map(move |finding| {
+        let near = spikes.into_iter().filter(move |spike| spike.at_ms >= first_ms - LOOKBACK_MS);
+        near.map(move |spike| Precursor {
             detector: Detector::Spike,
             metric: finding.of.metric.clone(),
-            at_ms: *at_ms,
+            at_ms: spike.at_ms,
             risk: finding.risk,
             class: finding.class,
-            summary: format!("Spike to {value:.2} (baseline {:.2})", spikes.baseline),
+            summary: format!("Spike to {:.2} (baseline {:.2})", spike.value, spike.usual),
         })
-    })
+    });
+    told.into_iter().flatten()
 }

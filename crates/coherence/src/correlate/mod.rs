@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use self::lookback::{HISTORY_MS, LOOK_EVERY_MS, Precursor, precursors};
-use crate::event::{Fingerprint, SignalEvent, is_counter, moment};
+use crate::event::{ERROR, Fingerprint, SignalEvent, is_counter, moment};
 use crate::modal::{Class, Detector};
 use crate::series::{Sample, Series};
 
@@ -79,7 +79,7 @@ pub fn incidents(events: &[SignalEvent]) -> Vec<Incident> {
 /// out: they have no level.
 pub fn series(events: &[SignalEvent]) -> AllSeries {
     let mut samples: BTreeMap<Fingerprint, Vec<Sample>> = BTreeMap::new();
-    for event in events.iter().filter(|event| !event.is_error() && !is_counter(&event.metric)) {
+    for event in events.iter().filter(|event| event.metric != ERROR && !is_counter(&event.metric)) {
         samples.entry(event.fingerprint()).or_default().push(Sample { at_ms: event.at_ms, value: event.value });
     }
     samples.into_iter().map(|(of, samples)| (of, Series::of(samples).0)).collect()

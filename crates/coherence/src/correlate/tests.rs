@@ -1,7 +1,7 @@
 //! Grouping and relevance.
 
 use super::*;
-use crate::event::{ERROR, Severity};
+use crate::event::Severity;
 
 fn error(host: &str, minute: i64) -> SignalEvent {
     SignalEvent {
@@ -24,6 +24,12 @@ fn errors_ten_minutes_apart_are_together_and_eleven_are_not() {
     let events = [error("b", 5), error("a", 10), error("a", 0), error("a", 21), error("a", 21)];
     assert_eq!(incidents(&events), [incident("a", 0, 10, 2), incident("a", 21, 21, 2), incident("b", 5, 5, 1)]);
     assert_eq!(incidents(&[]), []);
+}
+
+#[test]
+fn a_series_of_no_errors_is_neither_an_incident_nor_a_level() {
+    let calm: Vec<SignalEvent> = (0..60).map(|minute| SignalEvent { value: 0.0, ..error("a", minute) }).collect();
+    assert_eq!((incidents(&calm), series(&calm)), (vec![], AllSeries::new()));
 }
 
 #[test]
@@ -68,4 +74,19 @@ fn signals_five_minutes_apart_are_chained_and_six_are_not() {
     let from_ms = 36_000_000 - 300_000;
     let expected = chain::Chain { host: "a".into(), from_ms, until_ms: 36_000_000, signals: 2, names, risk: 0.75 };
     assert_eq!(found, [expected]);
+}
+
+#[test]
+fn the_crest_of_a_daily_cycle_is_no_precursor_and_a_spike_is_told_as_it_was_measured() {
+    let value = |at: i64| match at {
+        510 => 80.0,
+        // The crest of each day is an hour or so before the error.
+        _ => 30.0 + (std::f64::consts::TAU * (at - 492) as f64 / 288.0).sin() * 20.0 + (at * 37 % 100) as f64 / 100.0,
+    };
+    let sample = |at: i64| SignalEvent { metric: "requests".into(), value: value(at), ..error("a", at * 5) };
+    let all = series(&(0..577).map(sample).collect::<Vec<_>>());
+    let found = precursors(&incident("a", 576 * 5, 576 * 5, 1), &all);
+    let spikes: Vec<&Precursor> = found.iter().filter(|seen| seen.detector == Detector::Spike).collect();
+    assert_eq!(spikes.iter().map(|spike| spike.at_ms / 300_000).collect::<Vec<_>>(), [510]);
+    assert!(spikes[0].summary.starts_with("Spike to 80.00 (baseline 3"), "{}", spikes[0].summary);
 }

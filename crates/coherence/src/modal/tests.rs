@@ -129,5 +129,57 @@ fn a_class_goes_by_the_metric_and_a_band_by_the_risk() {
     assert_eq!(Class::of(Detector::Spike, "memory"), Class::Unknown);
     assert_eq!(Class::of(Detector::Trend, "system.cpu.utilization"), Class::CpuSaturation);
     assert_eq!(Class::of(Detector::Trend, "requests"), Class::Unknown);
+    assert_eq!(Class::of(Detector::Trend, r#"node_memory_used_bytes{node="1"}"#), Class::MemoryLeak);
+    for left in ["node_memory_MemAvailable_bytes", "node_memory_MemFree_bytes", r#"system.memory.usage{state="free"}"#]
+    {
+        assert_eq!(Class::of(Detector::Trend, left), Class::Unknown, "{left}");
+    }
     assert_eq!([0.49, 0.5, 0.79, 0.8].map(Band::of), [Band::Low, Band::Medium, Band::Medium, Band::High]);
+}
+
+#[test]
+fn nine_spikes_do_not_hide_themselves_by_the_deviation_they_raise() {
+    let of = Fingerprint { host: "a".into(), metric: "cpu".into() };
+    let at_ms: Vec<i64> = (0..577).map(|at| at * STEP_MS).collect();
+    let missed = (0..100).filter(|seed| {
+        let mut values = gaussian(*seed);
+        values.iter_mut().for_each(|value| *value = value.clamp(47.5, 52.5));
+        (0..9).for_each(|spike| values[30 + spike * 60] = 55.0);
+        found(&Judgement::of(&of, &at_ms, &values)).first().is_none_or(|told| told.0 != Detector::Spike)
+    });
+    assert_eq!(missed.count(), 0);
+}
+
+#[test]
+fn a_spike_in_a_daily_cycle_is_told_as_it_was_measured() {
+    let (_, noise) = series(Flight::default(), HEALTHY, "cpu");
+    let cycle = |at: usize| 30.0 + (std::f64::consts::TAU * at as f64 / 288.0).sin() * 20.0;
+    let mut values: Vec<f64> = noise.values().iter().enumerate().map(|(at, value)| cycle(at) + value / 50.0).collect();
+    // In the second day's trough, where about 10 is usual.
+    values[288 + 216] = 50.0;
+    let of = Fingerprint { host: "a".into(), metric: "requests".into() };
+    let judgement = Judgement::of(&of, noise.at_ms(), &values);
+    let told: Vec<(i64, f64)> = judgement.spikes.iter().map(|spike| (spike.at_ms, spike.value)).collect();
+    assert_eq!(told, [(noise.at_ms()[288 + 216], 50.0)], "no crest is a spike");
+    assert!((8.0..13.0).contains(&judgement.spikes[0].usual), "{:?}", judgement.spikes);
+    let details =
+        judgement.findings.iter().find(|finding| finding.detector == Detector::Spike).expect("found").details();
+    assert!(details.starts_with("1 spike (0.2%), max 50.00 (baseline 1"), "{details}");
+}
+
+#[test]
+fn what_is_still_is_a_share_of_the_metrics_own_level() {
+    let at_ms: Vec<i64> = (0..577).map(|at| at * STEP_MS).collect();
+    let found_of = |level: f64, (before, after): (f64, f64)| {
+        let shaking = |at: usize| if at.is_multiple_of(2) { 1.0 } else { -1.0 } * if at < 529 { before } else { after };
+        let values: Vec<f64> = (0..577).map(|at| level + shaking(at)).collect();
+        let of = Fingerprint { host: "a".into(), metric: "hit_ratio".into() };
+        let judgement = Judgement::of(&of, &at_ms, &values);
+        judgement.findings.iter().any(|finding| finding.detector == Detector::Variance)
+    };
+    assert!(found_of(0.5, (0.01, 0.3)), "a ratio");
+    for unit in [1e-9, 1.0, 1e9] {
+        assert!(found_of(unit, (0.0, 0.02 * unit)) && !found_of(unit, (0.0, 0.005 * unit)), "in units of {unit}");
+    }
+    assert!(!found_of(0.0, (0.0, 0.5)) && found_of(0.0, (0.0, 2.0)), "without a level");
 }

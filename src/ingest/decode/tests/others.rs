@@ -47,6 +47,28 @@ fn read(body: &[u8]) -> (Vec<(String, PointValue)>, Counted) {
     (seen, counted.expect("decoded"))
 }
 
+/// The series of a request's only point, with these attributes of its own and of its resource.
+fn series(own: &[&str], of_resource: &[&str]) -> u64 {
+    let attributes = |keys: &[&str]| keys.iter().map(|key| text(key, "v")).collect::<Vec<_>>();
+    let point = NumberDataPoint { attributes: attributes(own), ..number(Number::AsInt(1)) };
+    let body = metrics(vec![("m", gauge(vec![point]))]);
+    let mut request = ExportMetricsServiceRequest::decode(&*body).expect("a request");
+    let resource = request.resource_metrics[0].resource.as_mut().expect("a resource");
+    resource.attributes.extend(attributes(of_resource));
+    let mut seen = Vec::new();
+    points(&request.encode_to_vec(), &mut |point| seen.push(point.series)).expect("decoded");
+    assert_eq!(seen.len(), 1);
+    seen[0]
+}
+
+#[test]
+fn attributes_tell_series_apart_whatever_their_order() {
+    assert_eq!(series(&["a", "b"], &["host"]), series(&["b", "a"], &["host"]));
+    let all = [series(&[], &[]), series(&["a"], &[]), series(&["b"], &[]), series(&["a"], &["host"])];
+    let apart: std::collections::BTreeSet<u64> = all.into_iter().collect();
+    assert_eq!(apart.len(), all.len(), "{all:?}");
+}
+
 /// One metric of each kind, and a gauge that recorded nothing.
 fn one_of_each() -> Vec<u8> {
     let sum = Sum { data_points: vec![number(Number::AsInt(-3))], aggregation_temporality: 2, is_monotonic: false };

@@ -147,6 +147,7 @@ impl CloudWatch {
         loop {
             gathering.question()?;
             let answer = self.page(&question).await?;
+            note(&answer, gathering);
             for found in &answer.metric_data_results {
                 self.put(found, asked, gathering)?;
             }
@@ -196,6 +197,14 @@ impl CloudWatch {
     }
 }
 
+/// Takes down what AWS said beside the values: some are missing, and nobody would know.
+fn note(answer: &Answer, gathering: &mut Gathering<'_>) {
+    let of_results = answer.metric_data_results.iter().flat_map(|found| &found.messages);
+    for message in answer.messages.iter().chain(of_results) {
+        gathering.refuse(|| format!("{}: {}", shown(&message.code), shown(&message.value)));
+    }
+}
+
 #[async_trait]
 impl Source for CloudWatch {
     fn name(&self) -> &'static str {
@@ -217,5 +226,22 @@ impl Source for CloudWatch {
             }
         }
         Ok(gathering.told())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_says_beside_the_values_is_told() {
+        let said = r#"{"Messages": [{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}],
+            "MetricDataResults": [{"Id": "m0", "Messages": [{"Code": "Cut", "Value": "some are left out"}]}, {"Id": "m1"}]}"#;
+        let wanted = Wanted { since_ms: 0, until_ms: 1, metrics: vec![] };
+        let mut gathering = Gathering::new(NAME, &wanted, Bounds::default());
+        note(&serde_json::from_str(said).expect("an answer"), &mut gathering);
+        let told = gathering.told();
+        let expected = ["MaxMetricsExceeded: Maximum number of allowed metrics exceeded", "Cut: some are left out"];
+        assert_eq!((told.refused, told.refused_rows), (expected.map(str::to_owned).to_vec(), 2));
     }
 }

@@ -84,6 +84,21 @@ pub(super) struct Answer {
     /// Where the next page begins.
     #[serde(default)]
     pub next_token: Option<String>,
+    /// What is to be said of all of it, such as that a search found more than it may tell.
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+/// What AWS has to say of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Message {
+    /// In one word.
+    #[serde(default)]
+    pub code: String,
+    /// In a sentence.
+    #[serde(default)]
+    pub value: String,
 }
 
 /// Values of one metric.
@@ -104,4 +119,7 @@ pub(super) struct Found {
     /// Whether they are all.
     #[serde(default)]
     pub status_code: String,
+    /// What is to be said of them.
+    #[serde(default)]
+    pub messages: Vec<Message>,
 }
