@@ -139,12 +139,17 @@ function facts(pairs) {
   return list;
 }
 
+// What a signal counts as good or bad.
+function counted({ kind }) {
+  return ["memory-trend", "amplification"].includes(kind) ? "seconds" : "requests";
+}
+
 function story(incident) {
   const parts = [facts([
     ["incident", incident.id],
     ["state", incident.state.replace("_", " "), tone(incident.state)],
     ["ticket", incident.ticket && "#" + incident.ticket],
-    ["signal", percent(incident.signal.observed) + " of " + incident.signal.samples + " requests bad; baseline "
+    ["signal", percent(incident.signal.observed) + " of " + incident.signal.samples + " " + counted(incident.signal) + " bad; baseline "
       + percent(incident.signal.baseline) + "; statistic " + incident.signal.statistic.toFixed(1) + " over "
       + incident.signal.threshold.toFixed(1)],
     ["seen by", incident.signal.sources.join(", ")],

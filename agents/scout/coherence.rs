@@ -2,20 +2,27 @@
 //!
 //! Both are judged second by second: a second is bad when it shows the trend, and whether enough of them are is for the same
 //! sequential statistics that judge requests (`series`). What they say can so be confirmed, rechecked and proven like any other
-//! signal. A gauge belongs to a service; the process that is judged is the newest one, and another one begins anew.
+//! signal. A gauge belongs to a service; what is judged is the newest revision, and another one begins anew. A "second" is a second
+//! or the time between two points or counts, where that is longer: what comes every minute is judged by 25 minutes, and is
+//! confirmed after eleven bad points, which is a quarter of an hour after a leak began. A change is proven after some 26 points.
 
 mod calls;
 mod memory;
+mod pace;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use sre_space_domain::recovery::Tally;
 use sre_space_domain::signal::{Coherence, SignalKind};
 use sre_space_domain::telemetry::{PointValue, PointView, TraceId};
 
+pub use self::calls::Call;
 use self::calls::Calls;
-use self::memory::Memory;
+use self::memory::{Memory, Point};
 use super::Key;
 use super::names::{Name, Names};
 use super::revisions::Revisions;
@@ -29,6 +36,11 @@ pub const CALLS: &str = "calls per request";
 const USAGE: &str = ".memory.usage";
 const LIMIT: &str = ".memory.limit";
 const BYTES: &str = "By";
+/// A process lives within its container's limit, where it has none of its own.
+const PROCESS: &str = "process";
+const CONTAINER: &str = "container";
+/// Limits that are remembered, of all services and entities.
+const MOST_LIMITS: usize = 1_000;
 
 /// One second, judged.
 struct Second {
@@ -37,6 +49,8 @@ struct Second {
     revision: Name,
     /// Another source that sees the same.
     also: Option<Name>,
+    /// How long it truly is, milliseconds.
+    step_ms: i64,
 }
 
 enum Gauge {
@@ -72,7 +86,19 @@ impl Watched {
         }
     }
 
+    /// Seconds since a moment, good and bad by what an incident's own numbers say is usual; of one revision, or of all. `None`
+    /// where nothing is usual: memory is judged by its limit.
+    pub fn against(&self, numbers: &Coherence, revision: Option<Name>, since_ms: i64) -> Option<Tally> {
+        match (&self.gauge, numbers) {
+            (Gauge::Calls(calls), Coherence::Calls(known)) => Some(calls.against(known.usual, revision, since_ms)),
+            (Gauge::Calls(_) | Gauge::Memory(_), Coherence::Memory(_)) | (Gauge::Memory(_), Coherence::Calls(_)) => {
+                None
+            }
+        }
+    }
+
     fn take(&mut self, second: &Second, now_ms: i64) {
+        self.series.paced(second.step_ms);
         let mut trace = [0; 16];
         trace[..8].copy_from_slice(&now_ms.to_be_bytes());
         let seen = Seen { bad: second.is_bad, failed: false, trace: TraceId(trace), source: second.source };
@@ -88,7 +114,8 @@ impl Watched {
 pub struct Senses {
     is_on: bool,
     watched: BTreeMap<Key, Watched>,
-    limits: BTreeMap<Name, f64>,
+    /// By service and entity, hashed.
+    limits: BTreeMap<(Name, u64), f64>,
     /// [`CALLS`], once it is interned: asked for with every span.
     calls_name: Option<Name>,
     /// Good and bad seconds by revision: what recovery is judged on.
@@ -119,61 +146,68 @@ impl Senses {
             return;
         }
         let service = names.service(point.service);
-        if point.metric.ends_with(LIMIT) {
-            self.limits.insert(service, value);
-        } else if point.metric.ends_with(USAGE)
-            && let Some(limit) = self.limits.get(&service).copied()
+        if let Some(entity) = point.metric.strip_suffix(LIMIT) {
+            let key = (service, hash(entity));
+            if self.limits.len() < MOST_LIMITS || self.limits.contains_key(&key) {
+                self.limits.insert(key, value);
+            }
+        } else if let Some(entity) = point.metric.strip_suffix(USAGE)
+            && let Some(limit) = self.limit(service, entity)
         {
-            let (instance, revision) = (names.other(point.instance), names.other(point.revision));
-            let of = Passing { service, revision, source: names.other(source) };
-            self.memory(names.other(MEMORY), of, instance, (value, limit, now_ms));
+            let of = Passing { service, revision: names.other(point.revision), source: names.other(source) };
+            let (instance, entity) = (hash(point.instance), hash(entity));
+            self.memory(names.other(MEMORY), of, &Point { instance, entity, used: value, limit, now_ms });
         }
     }
 
-    fn memory(&mut self, operation: Name, of: Passing, instance: Name, (value, limit, now_ms): (f64, f64, i64)) {
+    fn limit(&self, service: Name, entity: &str) -> Option<f64> {
+        let of = |entity: &str| self.limits.get(&(service, hash(entity))).copied();
+        of(entity).or_else(|| of(CONTAINER).filter(|_| entity == PROCESS))
+    }
+
+    fn memory(&mut self, operation: Name, of: Passing, point: &Point) {
         let key = (of.service, operation);
         let watched = self.watched.entry(key).or_insert_with(|| Watched::new(Gauge::Memory(Memory::default())));
         let Gauge::Memory(memory) = &mut watched.gauge else { return };
-        if memory.begins(instance, of.source) {
+        let heard = memory.take(of, point);
+        if heard.begins {
             watched.series.settle();
         }
-        if let Some((is_bad, also)) = memory.take(instance, of.source, (value, limit, now_ms)) {
-            let second = Second { is_bad, source: of.source, revision: of.revision, also };
-            self.judged(key, &second, now_ms);
+        if let Some(second) = heard.second {
+            self.judged(key, &second, point.now_ms);
         }
     }
 
-    /// A service took in a request.
-    pub fn served(&mut self, names: &mut Names, of: Passing, now_ms: i64) {
-        self.calls(names, of, now_ms, Calls::served);
-    }
-
-    /// A service called another.
-    pub fn called(&mut self, names: &mut Names, of: Passing, now_ms: i64) {
-        self.calls(names, of, now_ms, Calls::called);
-    }
-
-    /// A service was called; `of` is the caller, and the source the callee's.
-    pub fn received(&mut self, names: &mut Names, of: Passing, now_ms: i64) {
-        self.calls(names, of, now_ms, Calls::received);
-    }
-
-    fn calls(&mut self, names: &mut Names, of: Passing, now_ms: i64, count: impl Fn(&mut Calls, Passing)) {
-        if !self.is_on {
-            return;
-        }
-        let key = (of.service, *self.calls_name.get_or_insert_with(|| names.other(CALLS)));
-        let watched = self.watched.entry(key).or_insert_with(|| Watched::new(Gauge::Calls(Calls::default())));
+    /// One side of a call, or a request: of a received call, `of` is the caller, and the source the callee's.
+    pub fn call(&mut self, names: &mut Names, of: Passing, call: Call, now_ms: i64) {
+        let Some((key, watched)) = self.calls(names, of.service) else { return };
         let is_quiet = watched.series.is_quiet();
         let Gauge::Calls(calls) = &mut watched.gauge else { return };
         if calls.begins(of.revision) {
             watched.series.settle();
         }
         let judged = calls.turn(now_ms, is_quiet);
-        count(calls, of);
+        calls.take(call, of);
         if let Some(second) = judged {
             self.judged(key, &second, now_ms);
         }
+    }
+
+    /// The same of calm times before the start: it says what is usual, and is judged nowhere.
+    pub fn recollect(&mut self, names: &mut Names, of: Passing, call: Call) {
+        let Some((_, watched)) = self.calls(names, of.service) else { return };
+        if let Gauge::Calls(calls) = &mut watched.gauge {
+            calls.recollect(call, of);
+        }
+    }
+
+    fn calls(&mut self, names: &mut Names, service: Name) -> Option<(Key, &mut Watched)> {
+        if !self.is_on {
+            return None;
+        }
+        let key = (service, *self.calls_name.get_or_insert_with(|| names.other(CALLS)));
+        let fresh = || Watched::new(Gauge::Calls(Calls::default()));
+        Some((key, self.watched.entry(key).or_insert_with(fresh)))
     }
 
     fn judged(&mut self, key: Key, second: &Second, now_ms: i64) {
@@ -197,4 +231,11 @@ impl Senses {
     pub fn series(&self) -> impl Iterator<Item = (Key, &Series)> {
         self.watched.iter().map(|(key, watched)| (*key, &watched.series))
     }
+}
+
+/// Equal texts, equal numbers; nothing is kept of them.
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

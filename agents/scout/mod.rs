@@ -25,7 +25,7 @@ use sre_space_domain::signal::Signal;
 use sre_space_domain::telemetry::{LogView, PointView, SpanId, SpanKind, SpanView};
 
 use self::buffer::{Buffer, Kept};
-use self::coherence::{Passing, Senses};
+use self::coherence::{Call, Passing, Senses};
 use self::graph::Calls;
 pub use self::graph::{Edge, Graph, Node};
 use self::names::{Name, Names};
@@ -89,6 +89,11 @@ pub enum Sighting {
 /// Whether good and bad are counted on this span: where a service takes work in, or begins it by itself.
 fn is_entry(span: &SpanView<'_>) -> bool {
     span.kind.is_entry() || (span.kind == SpanKind::Internal && span.parent_id.is_none())
+}
+
+/// Whether a service calls another by this span: a database is none.
+fn is_call(span: &SpanView<'_>) -> bool {
+    span.kind.is_exit() && span.db_system.is_empty()
 }
 
 /// A service and an operation, interned.
@@ -159,13 +164,13 @@ impl Scout {
         let bad = self.is_bad(span);
         let side = Side { key, source, revision: self.names.other(span.revision), bad };
         if is_entry(span) {
-            self.senses.served(&mut self.names, side.passing(source), received_ms);
+            self.senses.call(&mut self.names, side.passing(source), Call::Served, received_ms);
             let series = self.series.entry(key).or_default();
             let seen = series::Seen { bad, failed: span.failed(), trace: span.trace_id, source };
             series.take(seen, received_ms);
             self.calls.served(service, span.duration_ns(), bad, received_ms);
-        } else if span.kind.is_exit() && span.db_system.is_empty() {
-            self.senses.called(&mut self.names, side.passing(source), received_ms);
+        } else if is_call(span) {
+            self.senses.call(&mut self.names, side.passing(source), Call::Called, received_ms);
         }
         if let Some((caller, callee)) = self.meet(span, side, is_entry(span)) {
             self.match_call(caller, callee, received_ms);
@@ -173,15 +178,23 @@ impl Scout {
         self.keep(span, key, (received_ms, received_ms));
     }
 
-    /// Takes one span of calm times before the start: as evidence of what is usual, of which revision served, and of who calls
-    /// whom. It is counted nowhere else, and kept as long as if it came now.
+    /// Takes one span of calm times before the start: as evidence of what is usual, of which revision served, of who calls
+    /// whom and how often. It is counted nowhere else, and kept as long as if it came now.
     pub fn recollect(&mut self, span: &SpanView<'_>, received_ms: i64, now_ms: i64) {
         let service = self.names.service(span.service);
         let key = (service, self.names.operation(service, span.name));
         let revision = self.names.other(span.revision);
         let side = Side { key, source: self.names.other(""), revision, bad: false };
+        if is_entry(span) {
+            self.senses.recollect(&mut self.names, side.passing(side.source), Call::Served);
+        } else if is_call(span) {
+            self.senses.recollect(&mut self.names, side.passing(side.source), Call::Called);
+        }
         if let Some((caller, callee)) = self.meet(span, side, is_entry(span)) {
             self.calls.knows(caller.key.0, callee.key.0);
+            if caller.key.0 != callee.key.0 {
+                self.senses.recollect(&mut self.names, caller.passing(callee.source), Call::Received);
+            }
         }
         self.keep(span, key, (received_ms, now_ms));
     }
@@ -238,7 +251,7 @@ impl Scout {
     fn match_call(&mut self, caller: Side, callee: Side, received_ms: i64) {
         self.calls.called(caller.key.0, callee.key.0, callee.bad || caller.bad, received_ms);
         if caller.key.0 != callee.key.0 {
-            self.senses.received(&mut self.names, caller.passing(callee.source), received_ms);
+            self.senses.call(&mut self.names, caller.passing(callee.source), Call::Received, received_ms);
         }
         let agree = caller.bad && callee.bad && caller.source != callee.source;
         if let Some(series) = self.series.get_mut(&callee.key).filter(|_| agree) {

@@ -61,6 +61,14 @@ impl Revisions {
         seconds.fold(Tally::default(), |sum, (_, tally)| Tally { all: sum.all + tally.all, bad: sum.bad + tally.bad })
     }
 
+    /// Counts of all other revisions since a time, of the operations that count: what it was like before a change.
+    pub fn tally_of_others(&self, key: Key, counts: &dyn Fn(Name) -> bool, since_ms: i64) -> Tally {
+        let (service, revision) = key;
+        let all = self.services.get(&service).into_iter().flatten().filter(|seen| seen.revision != revision);
+        let tallies = all.map(|seen| self.tally(service, seen.revision, counts, since_ms));
+        tallies.fold(Tally::default(), |sum, tally| Tally { all: sum.all + tally.all, bad: sum.bad + tally.bad })
+    }
+
     /// All revisions, as evidence.
     pub fn seen(&self, names: &Names) -> Vec<RevisionSeen> {
         let of = |service: &Name, seen: &Seen| RevisionSeen {

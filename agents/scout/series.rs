@@ -82,6 +82,8 @@ pub struct Series {
     last_bad_ms: i64,
     excursion: Excursion,
     counts_seconds: bool,
+    /// How long one event stands for where seconds are counted, milliseconds; 0 is not known yet.
+    step_ms: i64,
 }
 
 /// What was gathered since the first bad event of a rise.
@@ -98,6 +100,16 @@ impl Series {
     /// A series whose events are seconds, and not requests.
     pub fn of_seconds() -> Self {
         Self { counts_seconds: true, ..Self::default() }
+    }
+
+    /// How long one event stands for, milliseconds: the window is as many steps as it else is seconds.
+    pub fn paced(&mut self, step_ms: i64) {
+        self.step_ms = step_ms;
+    }
+
+    /// The window that confirms, milliseconds.
+    pub fn window_ms(&self) -> i64 {
+        WINDOW_S * self.step_ms.max(1_000)
     }
 
     /// Takes one event.
@@ -134,7 +146,8 @@ impl Series {
             }
             Some(_) | None => self.seconds.push_back(Second { at: second, all: 1, bad: u64::from(bad) }),
         }
-        while self.seconds.front().is_some_and(|first| first.at < second - WINDOW_S) {
+        let from = second - self.window_ms() / 1_000;
+        while self.seconds.front().is_some_and(|first| first.at < from) {
             self.seconds.pop_front();
         }
     }
@@ -174,14 +187,14 @@ impl Series {
 
     /// Whether anything was bad within the confirming window.
     pub fn is_bad_lately(&self, now_ms: i64) -> bool {
-        self.last_bad_ms > 0 && now_ms - self.last_bad_ms <= WINDOW_S * 1_000
+        self.last_bad_ms > 0 && now_ms - self.last_bad_ms <= self.window_ms()
     }
 
     /// Counts since the onset, at most the window's length back.
     pub fn window(&self, now_ms: i64) -> Window {
         let now = now_ms.div_euclid(1_000);
         let since_onset = if self.phase() == Phase::Calm { i64::MIN } else { self.onset_ms.div_euclid(1_000) };
-        let from = since_onset.max(now - WINDOW_S);
+        let from = since_onset.max(now - self.window_ms() / 1_000);
         let inside = || self.seconds.iter().filter(|second| second.at >= from);
         Window {
             all: inside().map(|second| second.all).sum(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sre_space_domain::evidence::{Evidence, Suspect};
 use sre_space_domain::recovery::{Before, Recovery, SequentialTest, Tally};
-use sre_space_domain::signal::{Certainty, Signal};
+use sre_space_domain::signal::{Amplification, Certainty, Coherence, Signal};
 
 use super::coherence::Watched;
 use super::names::Name;
@@ -15,6 +15,17 @@ use super::{Graph, Key, Limits, Scout, Sighting, Watch, graph, recheck};
 const MOST_EVIDENCE: usize = 40_000;
 /// Good requests in the window before a service counts as calm.
 const CALM_REQUESTS: u64 = 20;
+
+/// The newest numbers, beside what was usual when the incident opened: what was learned since may be the failure itself.
+fn against(live: Option<Coherence>, opened: Option<Coherence>) -> Option<Coherence> {
+    let newest = live.or(opened)?;
+    Some(match (newest, opened) {
+        (Coherence::Calls(calls), Some(Coherence::Calls(Amplification { usual, .. }))) => {
+            Coherence::Calls(Amplification { usual, ..calls })
+        }
+        (Coherence::Calls(_) | Coherence::Memory(_), None | Some(Coherence::Memory(_) | Coherence::Calls(_))) => newest,
+    })
+}
 
 impl Scout {
     /// What is to be said now, callees before their callers.
@@ -78,8 +89,9 @@ impl Scout {
 
     /// Everything an explanation of the signal may be built from; the repository's part and the Sentinel's are left empty.
     pub fn evidence(&self, signal: &Signal, now_ms: i64) -> Evidence {
+        let live = self.signal(&signal.service, &signal.operation, now_ms).unwrap_or_else(|| signal.clone());
         Evidence {
-            signal: self.signal(&signal.service, &signal.operation, now_ms).unwrap_or_else(|| signal.clone()),
+            signal: Signal { coherence: against(live.coherence, signal.coherence), ..live },
             taken_ms: now_ms,
             heard_since_ms: self.heard_since_ms.unwrap_or(now_ms),
             spans: self.buffer.newest(MOST_EVIDENCE, &self.names),
@@ -130,9 +142,14 @@ impl Scout {
     /// served lately. An operation that is not called tells nothing.
     pub fn passed(&self, signal: &Signal, now_ms: i64) -> bool {
         let judged = self.key(&signal.service, &signal.operation).and_then(|key| self.judged(key));
-        let Some(window) = judged.map(|(series, _)| series.window(now_ms)) else { return false };
+        let Some((series, sensed)) = judged else { return false };
+        let known = sensed
+            .zip(signal.coherence.as_ref())
+            .and_then(|(watched, numbers)| watched.against(numbers, None, now_ms - series.window_ms()));
+        let window = series.window(now_ms);
+        let lately = known.unwrap_or(Tally { all: window.all, bad: window.bad });
         let test = SequentialTest::against(Before { baseline: signal.baseline, observed: signal.observed });
-        test.finds_healthy(Tally { all: window.all, bad: window.bad }) && self.calm(&signal.service, now_ms)
+        test.finds_healthy(lately) && self.calm(&signal.service, now_ms)
     }
 
     /// The service graph as the spans show it.

@@ -236,6 +236,7 @@ fn watch(context: &Context, incident: &Incident, deployed: &Deployed) -> Watch {
         revision: deployed.revision.clone(),
         baseline: incident.signal.baseline,
         observed: incident.signal.observed,
+        coherence: incident.signal.coherence,
         suspects_before,
         apart,
         settle_ms: seconds(deployed.rules.settle_s),

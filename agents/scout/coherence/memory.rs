@@ -1,168 +1,166 @@
-//! Whether a process's memory grows towards its limit.
+//! Whether the memory of a service's processes grows towards its limit.
 //!
-//! A point is bad when the process never used as much before, memory rose since the point before, the rise of the window is no
-//! chance (Sen), and its slope and its change agree that it would reach the limit within the horizon at that pace. What collects garbage rises too, as far as last
-//! time. Without a declared limit there is nothing to reach, and nothing is said.
+//! Each source follows up to [`MOST_INSTANCES`] processes of the newest revision it knows, each by itself (`stream`), and the
+//! worst of them is what is judged. Without a declared limit there is nothing to reach, and nothing is said.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sre_space_coherence::exhaustion::Exhaustion;
-use sre_space_coherence::trend::{FEWEST, Trend};
 use sre_space_domain::signal::MemoryTrend;
 
 use super::super::names::Name;
+use super::stream::Stream;
+use super::{Passing, Second};
 
-/// A trend that reaches the limit later than this is left to slower eyes, seconds.
-const HORIZON_S: f64 = 900.0;
-/// A process that just began fills its pools and caches: not looked at for this long, milliseconds.
-const WARM_UP_MS: i64 = 4_000;
-/// Points nearer to the one before are left out, milliseconds.
-const EVERY_MS: i64 = 800;
-/// A source that said nothing for this long no longer leads, milliseconds.
-const SILENT_MS: i64 = 10_000;
-/// Points of a window.
-const WINDOW: usize = FEWEST + 2;
-/// The last step has to rise at least this part of the pace that matters.
-const STEP: f64 = 0.5;
-const MOST_SOURCES: usize = 4;
-/// Earlier processes that are told from a new one.
+/// Processes that one source follows of one service; the memory of further ones is not watched.
+const MOST_INSTANCES: usize = 8;
+const MOST_TELLERS: usize = 8;
+/// Earlier revisions that are told from a new one.
 const MOST_RETIRED: usize = 16;
-const HOUR_S: f64 = 3_600.0;
+/// A source that said nothing for so many steps no longer leads.
+const SILENT_STEPS: i64 = 10;
 
-/// What one source says of the newest process it knows.
-#[derive(Default)]
-struct Stream {
-    instance: Option<Name>,
-    retired: VecDeque<Name>,
-    since_ms: i64,
-    at_ms: VecDeque<i64>,
-    values: VecDeque<f64>,
-    /// The most the process used so far, bytes.
-    peak: f64,
-    trend: Option<MemoryTrend>,
-    is_rising: bool,
+/// One point.
+pub struct Point {
+    /// The process, hashed: names of processes never end.
+    pub instance: u64,
+    /// What its memory is of (`process`, `container`), hashed.
+    pub entity: u64,
+    /// Memory in use, bytes.
+    pub used: f64,
+    /// The limit that was declared for it, bytes.
+    pub limit: f64,
+    /// When, milliseconds since the Unix epoch.
+    pub now_ms: i64,
 }
 
-/// The memory of one service's newest process, by source.
+/// What comes of a point.
+#[derive(Default)]
+pub struct Heard {
+    /// It is the first of another process than the leading source knew, and none of those speaks any more.
+    pub begins: bool,
+    /// A second to be counted.
+    pub second: Option<Second>,
+}
+
+/// What one source says of one entity of a service.
+#[derive(Default)]
+struct Teller {
+    revision: Option<Name>,
+    retired: VecDeque<Name>,
+    streams: Vec<(u64, Stream)>,
+}
+
+/// The memory of one service, by source and entity.
 #[derive(Default)]
 pub struct Memory {
-    streams: BTreeMap<Name, Stream>,
-    /// The source whose points are the seconds that are counted; the others agree with it or do not.
-    leader: Option<Name>,
+    tellers: BTreeMap<(Name, u64), Teller>,
+    /// Whose points are the seconds that are counted; the others agree or do not.
+    leader: Option<(Name, u64)>,
+    last: Option<MemoryTrend>,
 }
 
 impl Memory {
-    /// Whether a point is the first of a process that the leading source did not know.
-    pub fn begins(&self, instance: Name, source: Name) -> bool {
-        self.leader == Some(source) && self.streams.get(&source).is_some_and(|stream| stream.is_new(instance))
-    }
-
-    /// Takes one point: memory in use, its limit, and when. Answers whether it is bad, with another source that sees the
-    /// same; `None` while there is nothing to say, or the source does not lead.
-    pub fn take(
-        &mut self,
-        instance: Name,
-        source: Name,
-        (used, limit, now_ms): (f64, f64, i64),
-    ) -> Option<(bool, Option<Name>)> {
-        if self.streams.len() >= MOST_SOURCES && !self.streams.contains_key(&source) {
-            return None;
+    /// Takes one point.
+    pub fn take(&mut self, of: Passing, point: &Point) -> Heard {
+        let (key, now_ms) = ((of.source, point.entity), point.now_ms);
+        if self.tellers.len() >= MOST_TELLERS && !self.tellers.contains_key(&key) {
+            return Heard::default();
         }
-        let is_counted = self.streams.entry(source).or_default().take(instance, (used, limit, now_ms));
-        let leads = |name: &Name| self.streams.get(name).is_some_and(|stream| stream.is_heard(now_ms));
-        let leader = *self.leader.insert(self.leader.filter(leads).unwrap_or(source));
-        let is_rising = is_counted.filter(|_| leader == source)?;
-        let other = self.others(source).find(|(_, stream)| stream.is_rising && stream.is_heard(now_ms));
-        let also = other.map(|(name, stream)| (*name, stream.trend));
-        if let (Some((_, elsewhere)), Some(stream)) = (also, self.streams.get_mut(&source)) {
-            stream.sees_elsewhere(elsewhere);
-        }
-        Some((is_rising, also.map(|(name, _)| name)))
+        let Some((begins, judged)) = self.tellers.entry(key).or_default().take(of.revision, point) else {
+            return Heard::default();
+        };
+        let leads = |key: &(Name, u64)| self.tellers.get(key).is_some_and(|teller| teller.is_heard(now_ms));
+        let leader = *self.leader.insert(self.leader.filter(leads).unwrap_or(key));
+        let is_counted = judged.filter(|_| leader == key);
+        let second = is_counted.and_then(|is_bad| self.second(of, point, is_bad));
+        Heard { begins: begins && leader == key, second }
     }
 
-    fn others(&self, source: Name) -> impl Iterator<Item = (&Name, &Stream)> {
-        self.streams.iter().filter(move |(name, _)| **name != source)
+    fn second(&mut self, of: Passing, point: &Point, is_bad: bool) -> Option<Second> {
+        let ours = self.tellers.get(&(of.source, point.entity))?;
+        let (instance, stream) = ours.worst(point.now_ms).or_else(|| ours.find(point.instance))?;
+        let others = self.tellers.iter().filter(|((source, _), _)| *source != of.source);
+        let mut rising =
+            others.filter_map(|((source, _), teller)| Some((*source, teller.agrees(*instance, point.now_ms)?)));
+        let also = rising.next();
+        let (trend, step_ms) = (stream.trend(), stream.step_ms());
+        self.last = trend.map(|trend| MemoryTrend { elsewhere_per_s: also.map(|(_, per_s)| per_s), ..trend });
+        let also = also.map(|(source, _)| source);
+        Some(Second { is_bad, source: of.source, revision: of.revision, also, step_ms })
     }
 
-    /// The numbers of the leading source's window.
+    /// The numbers of the last second.
     pub fn numbers(&self) -> Option<MemoryTrend> {
-        self.streams.get(&self.leader?)?.trend
+        self.last
     }
 }
 
-impl Stream {
-    fn is_new(&self, instance: Name) -> bool {
-        self.instance != Some(instance) && !self.retired.contains(&instance)
+impl Teller {
+    /// Whether another process begins, and whether a second is bad; `None` where the point is of nobody who is followed.
+    fn take(&mut self, revision: Name, point: &Point) -> Option<(bool, Option<bool>)> {
+        let follows = self.turns_to(revision, point.now_ms)?;
+        let replaces = self.makes_room(point)?;
+        let at = self.streams.iter().position(|(instance, _)| *instance == point.instance)?;
+        let (_, stream) = self.streams.get_mut(at)?;
+        let own = stream.take((point.used, point.limit, point.now_ms));
+        // Of several processes one beats the time.
+        let beats = self.streams.iter().position(|(_, stream)| stream.speaks(point.now_ms)) == Some(at);
+        let judged = if self.worst(point.now_ms).is_some() { own.map(|_| true) } else { own };
+        Some((follows || replaces, judged.filter(|_| beats)))
+    }
+
+    /// Whether the revision follows another; `None` for an earlier one whose processes have not ended yet.
+    fn turns_to(&mut self, revision: Name, now_ms: i64) -> Option<bool> {
+        if self.revision == Some(revision) {
+            return Some(false);
+        }
+        if self.retired.contains(&revision) && self.is_heard(now_ms) {
+            return None;
+        }
+        self.streams.clear();
+        self.retired.retain(|retired| *retired != revision);
+        self.retired.extend(self.revision);
+        if self.retired.len() > MOST_RETIRED {
+            self.retired.pop_front();
+        }
+        Some(self.revision.replace(revision).is_some())
+    }
+
+    /// Whether the process is in the place of others, that are silent; `None` where there is no room for one more.
+    fn makes_room(&mut self, point: &Point) -> Option<bool> {
+        if self.find(point.instance).is_some() {
+            return Some(false);
+        }
+        let replaces = !self.streams.is_empty() && !self.streams.iter().any(|(_, stream)| stream.speaks(point.now_ms));
+        self.streams.retain(|(_, stream)| !replaces && stream.is_heard(SILENT_STEPS, point.now_ms));
+        (self.streams.len() < MOST_INSTANCES).then(|| {
+            self.streams.push((point.instance, Stream::since(point.now_ms)));
+            replaces
+        })
     }
 
     fn is_heard(&self, now_ms: i64) -> bool {
-        self.at_ms.back().is_some_and(|last| now_ms - last <= SILENT_MS) || now_ms - self.since_ms <= SILENT_MS
+        self.streams.iter().any(|(_, stream)| stream.is_heard(SILENT_STEPS, now_ms))
     }
 
-    fn sees_elsewhere(&mut self, elsewhere: Option<MemoryTrend>) {
-        if let Some(trend) = &mut self.trend {
-            trend.elsewhere_per_s = elsewhere.map(|other| other.bytes_per_s);
-        }
+    fn find(&self, instance: u64) -> Option<(&u64, &Stream)> {
+        self.streams.iter().find(|(known, _)| *known == instance).map(|(known, stream)| (known, stream))
     }
 
-    /// `None` where the point is not counted.
-    fn take(&mut self, instance: Name, (used, limit, now_ms): (f64, f64, i64)) -> Option<bool> {
-        if self.is_new(instance) {
-            self.begin(instance, now_ms);
-        }
-        let is_late = self.at_ms.back().is_some_and(|last| now_ms - last < EVERY_MS);
-        if self.instance != Some(instance) || now_ms - self.since_ms < WARM_UP_MS || is_late {
-            return None;
-        }
-        let (before, is_peak) = (self.values.back().copied(), used > self.peak);
-        self.peak = self.peak.max(used);
-        self.at_ms.push_back(now_ms);
-        self.values.push_back(used);
-        if self.values.len() > WINDOW {
-            self.at_ms.pop_front();
-            self.values.pop_front();
-        }
-        self.is_rising = self.rises(before?, (used, limit))? && is_peak;
-        Some(self.is_rising)
-    }
-
-    fn begin(&mut self, instance: Name, now_ms: i64) {
-        let mut retired = std::mem::take(&mut self.retired);
-        retired.extend(self.instance);
-        if retired.len() > MOST_RETIRED {
-            retired.pop_front();
-        }
-        *self = Self { instance: Some(instance), retired, since_ms: now_ms, ..Self::default() };
-    }
-
-    /// `None` while there are too few points for a window.
-    fn rises(&mut self, before: f64, (used, limit): (f64, f64)) -> Option<bool> {
-        if self.values.len() < FEWEST {
-            return None;
-        }
-        let (at_ms, values) = (self.at_ms.make_contiguous(), self.values.make_contiguous());
-        let window_s = (at_ms[at_ms.len() - 1] - at_ms[0]) as f64 / 1_000.0;
-        let step_s = (at_ms[at_ms.len() - 1] - at_ms[at_ms.len() - 2]) as f64 / 1_000.0;
-        let left = (limit - used).max(1.0);
-        let forecast = Exhaustion::of(at_ms, values, limit).ok().flatten();
-        // What has no trend, as a value that never changes has none, does not rise.
-        let Ok(trend) = Trend::of(at_ms, values) else {
-            self.trend = None;
-            return Some(false);
-        };
-        let (bytes_per_s, pace) = (trend.per_hour / HOUR_S, left / HORIZON_S);
-        self.trend = Some(MemoryTrend {
-            used_bytes: used,
-            limit_bytes: limit,
-            bytes_per_s,
-            change_per_s: (trend.to - trend.from) / window_s,
-            explained: trend.explained,
-            elsewhere_per_s: None,
-            exhausted_in_s: forecast.map(|forecast| forecast.left_ms as f64 / 1_000.0),
-            at_soonest_s: forecast.map(|forecast| forecast.soonest_ms as f64 / 1_000.0),
-            window_s,
+    /// The process that grows fastest, of those that do and still speak.
+    fn worst(&self, now_ms: i64) -> Option<(&u64, &Stream)> {
+        let rising = self.streams.iter().filter(|(_, stream)| stream.rises_by().is_some() && stream.speaks(now_ms));
+        let fastest = rising.max_by(|(_, one), (_, other)| {
+            one.rises_by().partial_cmp(&other.rises_by()).unwrap_or(std::cmp::Ordering::Equal)
         });
-        let matters = forecast.is_some() && trend.rises(pace * window_s / trend.from.abs());
-        Some(matters && (used - before) / step_s >= STEP * pace)
+        fastest.map(|(instance, stream)| (instance, stream))
+    }
+
+    /// How fast the same process grows by this source; any of its processes, where sources name them differently.
+    fn agrees(&self, instance: u64, now_ms: i64) -> Option<f64> {
+        match self.find(instance) {
+            Some((_, stream)) => stream.rises_by().filter(|_| stream.is_heard(SILENT_STEPS, now_ms)),
+            None => self.worst(now_ms)?.1.rises_by(),
+        }
     }
 }

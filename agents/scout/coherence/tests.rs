@@ -7,6 +7,10 @@ use sre_space_domain::telemetry::{SpanId, SpanKind, SpanView};
 use super::super::{Limits, ProbeTally, Scout, Sighting, Watch};
 use super::*;
 
+mod paces;
+mod replicas;
+mod restart;
+
 const MB: f64 = 1e6;
 const LIMIT: f64 = 384.0 * MB;
 
@@ -17,6 +21,15 @@ struct Town {
     number: u64,
     revision: &'static str,
     sources: Vec<&'static str>,
+    /// Time between two points, milliseconds.
+    step_ms: i64,
+    /// Requests served between them.
+    serves: u32,
+    /// Requests a second that call the bank.
+    per_second: u32,
+    fails: bool,
+    /// Tells spans as those of calm times before a start at this time.
+    recollects_at: Option<i64>,
     suspected: Vec<Signal>,
     confirmed: Vec<Signal>,
 }
@@ -29,6 +42,11 @@ impl Town {
             number: 0,
             revision: "one",
             sources: vec!["shop", "deployer"],
+            step_ms: 1_000,
+            serves: 5,
+            per_second: 50,
+            fails: false,
+            recollects_at: None,
             suspected: vec![],
             confirmed: vec![],
         }
@@ -47,33 +65,39 @@ impl Town {
     /// Seconds of memory: the n-th tells of so many bytes.
     fn memory(&mut self, seconds: u32, used: impl Fn(u32) -> f64) -> &mut Self {
         for second in 0..seconds {
-            self.now_ms += 1_000;
-            for source in self.sources.clone() {
-                let metric = if source == "deployer" { "container.memory" } else { "process.memory" };
-                let limit = ("container.memory.limit".to_owned(), LIMIT);
-                for (metric, value) in [limit, (format!("{metric}.usage"), used(second))] {
-                    let point = PointView {
-                        service: "shop",
-                        revision: self.revision,
-                        instance: self.revision,
-                        metric: &metric,
-                        unit: "By",
-                        series: 0,
-                        at_ns: 0,
-                        value: PointValue::Number(value),
-                    };
-                    self.scout.observe_point(&point, source, self.now_ms);
-                }
-            }
+            self.now_ms += self.step_ms;
+            self.tell(self.revision, used(second));
+            (0..self.serves).for_each(|_| self.request());
             self.judge();
         }
         self
     }
 
-    /// Seconds of fifty requests each; the n-th second's requests call the bank so many times.
+    /// What the sources tell of one process.
+    fn tell(&mut self, instance: &str, used: f64) {
+        for source in self.sources.clone() {
+            let metric = if source == "deployer" { "container.memory" } else { "process.memory" };
+            for (metric, value) in [("container.memory.limit", LIMIT), (&format!("{metric}.usage"), used)] {
+                self.point((source, instance), metric, value);
+            }
+        }
+    }
+
+    fn point(&mut self, (source, instance): (&str, &str), metric: &str, value: f64) {
+        let (revision, value) = (self.revision, PointValue::Number(value));
+        let point = PointView { service: "shop", revision, instance, metric, unit: "By", series: 0, at_ns: 0, value };
+        self.scout.observe_point(&point, source, self.now_ms);
+    }
+
+    fn request(&mut self) {
+        self.number += 1;
+        self.span("shop", SpanKind::Server, (SpanId((self.number * 100 + 1).to_be_bytes()), None));
+    }
+
+    /// Seconds of requests, fifty each if not told otherwise; the n-th requests call the bank so many times.
     fn calls(&mut self, seconds: u32, times: impl Fn(u64) -> u64) -> &mut Self {
-        for _ in 0..seconds * 50 {
-            self.now_ms += 20;
+        for _ in 0..seconds * self.per_second {
+            self.now_ms += 1_000 / i64::from(self.per_second);
             self.number += 1;
             let number = self.number;
             let id = |part: u64| SpanId((number * 100 + part).to_be_bytes());
@@ -104,7 +128,7 @@ impl Town {
             kind,
             start_ns: end_ns - 1_000_000,
             end_ns,
-            status_error: false,
+            status_error: self.fails,
             http_status: None,
             grpc_status: None,
             error_type: "",
@@ -115,23 +139,14 @@ impl Town {
             peer_port: None,
             db_system: "",
         };
-        self.scout.observe(&span, service, self.now_ms);
+        match self.recollects_at {
+            Some(start_ms) => self.scout.recollect(&span, self.now_ms, start_ms),
+            None => self.scout.observe(&span, service, self.now_ms),
+        }
     }
 
     fn recheck(&self, signal: &Signal, since_ms: i64) -> Option<Outcome> {
-        let watch = Watch {
-            service: signal.service.clone(),
-            operation: Some(signal.operation.clone()),
-            revision: self.revision.to_owned(),
-            baseline: signal.baseline,
-            observed: signal.observed,
-            suspects_before: vec![],
-            apart: vec![],
-            settle_ms: 2_000,
-            timeout_ms: 60_000,
-            since_ms,
-            probes: ProbeTally::default(),
-        };
+        let watch = Watch { revision: self.revision.to_owned(), ..watch_of(signal, since_ms) };
         self.scout.recheck(&watch, self.now_ms).map(|recovery| recovery.verdict)
     }
 }
@@ -227,6 +242,7 @@ fn watch_of(signal: &Signal, since_ms: i64) -> Watch {
         revision: String::new(),
         baseline: signal.baseline,
         observed: signal.observed,
+        coherence: signal.coherence,
         suspects_before: vec![],
         apart: vec![],
         settle_ms: 2_000,
@@ -259,6 +275,44 @@ fn calls_that_double_are_confirmed_by_the_callee_and_no_request_was_bad() {
 #[test]
 fn a_changing_load_and_a_lasting_fan_out_are_no_amplification() {
     let mut town = Town::new(true);
-    town.calls(60, |number| 1 + number % 2).calls(60, |number| if number % 10 == 0 { 5 } else { 1 });
+    town.calls(30, |_| 3);
+    for per_second in [10, 200, 50, 400, 20] {
+        (town.per_second, town.number) = (per_second, town.number + 1);
+        town.calls(20, |_| 3);
+    }
     assert_eq!(town.suspected, []);
+    town.calls(20, |_| 5);
+    assert_eq!(town.suspected.len(), 1, "it would be seen");
+}
+
+#[test]
+fn a_cure_that_breaks_requests_is_a_regression_and_one_that_nobody_uses_is_no_recovery() {
+    let grow = |at: u32| 60.0 * MB + 1.5 * MB * f64::from(at);
+    for (serves, fails, verdict) in
+        [(5, false, Outcome::Recovered), (5, true, Outcome::Regressed), (0, false, Outcome::Inconclusive)]
+    {
+        let mut town = Town::new(true);
+        town.memory(60, |_| 60.0 * MB).memory(40, grow);
+        let signal = town.confirmed.first().expect("a confirmed signal").clone();
+        (town.revision, town.fails, town.serves) = ("two", fails, serves);
+        let since_ms = town.now_ms + 1_000;
+        let mut judged = None;
+        town.now_ms += 1_000;
+        town.request();
+        for _ in 0..62 {
+            town.memory(1, |_| 50.0 * MB);
+            judged = judged.or_else(|| town.recheck(&signal, since_ms));
+        }
+        assert_eq!(judged, Some(verdict));
+    }
+}
+
+#[test]
+fn what_the_second_sense_alone_suspects_takes_no_proven_cure_back() {
+    let mut town = Town::new(true);
+    (town.sources, town.serves) = (vec!["shop"], 20);
+    town.memory(60, |_| 60.0 * MB).memory(30, |at| 60.0 * MB + 1.5 * MB * f64::from(at));
+    assert_eq!((town.suspected.len(), town.confirmed.len()), (1, 0));
+    let cured = Signal { operation: "GET /".into(), coherence: None, observed: 0.5, ..town.suspected[0].clone() };
+    assert_eq!(town.recheck(&cured, town.now_ms - 20_000), Some(Outcome::Recovered));
 }

@@ -14,6 +14,9 @@ const FAULTY: f64 = 0.10;
 /// Bad share this much above the share before the change is worse, not the same.
 const WORSE: f64 = 1.5;
 
+/// Where seconds are judged: requests that the new revision has to have served before it is called recovered.
+pub const LEAST_SERVED: u64 = 5;
+
 /// The four answers. Missing data is never RECOVERED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -61,7 +64,7 @@ pub struct Recovery {
     /// What it rests on.
     #[serde(default)]
     pub test: Test,
-    /// Events counted on the new revision.
+    /// Events counted on the new revision: what the signal counts, or the requests where those failed.
     pub samples: u64,
     /// Bad ones among them.
     pub bad: u64,
@@ -115,8 +118,41 @@ pub struct Seen {
     pub still_suspect: bool,
     /// Services under suspicion that were not before the change.
     pub newly_suspect: Vec<String>,
+    /// Where the tallies count seconds: the requests meanwhile. A cure that breaks requests, or that nobody used, is none.
+    pub served: Option<Served>,
     /// The time for judging is over.
     pub timed_out: bool,
+}
+
+/// Requests beside seconds that are judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Entry spans of the service on the new revision, and bad probes.
+    pub tally: Tally,
+    /// Entry spans of the other revisions just before it: what was bad anyway.
+    pub before: Tally,
+}
+
+impl Served {
+    fn statistic(self) -> f64 {
+        let before = self.before.share();
+        SequentialTest::against(Before { baseline: before, observed: before }).statistic(self.tally)
+    }
+
+    fn fails(self) -> bool {
+        self.statistic() >= SequentialTest::threshold()
+    }
+
+    fn is_enough(self) -> bool {
+        self.tally.all >= LEAST_SERVED && self.statistic() <= 0.0
+    }
+}
+
+impl Tally {
+    /// Share of bad events; 0 of none.
+    pub fn share(self) -> f64 {
+        self.bad as f64 / self.all.max(1) as f64
+    }
 }
 
 /// What the new revision is compared with.
@@ -164,38 +200,47 @@ impl SequentialTest {
 pub fn judge(seen: &Seen, before: Before) -> Option<Recovery> {
     let test = SequentialTest::against(before);
     let counted = counted(seen);
-    let statistic = test.statistic(counted);
-    let threshold = SequentialTest::threshold();
-    let answer = |verdict, reason: String| {
-        Some(Recovery {
-            verdict,
-            test: Test::Sequential,
-            samples: counted.all,
-            bad: counted.bad,
-            probes: counted.all.saturating_sub(seen.service.all),
-            statistic,
-            threshold,
-            reason,
-        })
-    };
-    if !seen.newly_suspect.is_empty() && counted.all > 0 {
-        return answer(Outcome::Regressed, format!("newly suspect: {}", seen.newly_suspect.join(", ")));
+    let (verdict, reason) = verdict(seen, before, (test, counted))?;
+    // Where requests decided, they are what is told: seconds may not have been counted yet.
+    let failing = seen.served.filter(|served| served.fails()).map(|served| served.tally);
+    let told = failing.unwrap_or(counted);
+    Some(Recovery {
+        verdict,
+        test: Test::Sequential,
+        samples: told.all,
+        bad: told.bad,
+        probes: if failing.is_some() { 0 } else { counted.all.saturating_sub(seen.service.all) },
+        statistic: test.statistic(told),
+        threshold: SequentialTest::threshold(),
+        reason,
+    })
+}
+
+fn verdict(seen: &Seen, before: Before, (test, counted): (SequentialTest, Tally)) -> Option<(Outcome, String)> {
+    let (statistic, threshold, share) = (test.statistic(counted), SequentialTest::threshold(), counted.share());
+    if let Some(served) = seen.served.filter(|served| served.fails()) {
+        let (now, then) = (served.tally.share() * 100.0, served.before.share() * 100.0);
+        let reason = format!("{now:.0} % of {} requests bad now, {then:.0} % before the change", served.tally.all);
+        return Some((Outcome::Regressed, reason));
     }
-    let share = counted.bad as f64 / counted.all.max(1) as f64;
+    if !seen.newly_suspect.is_empty() && counted.all > 0 {
+        return Some((Outcome::Regressed, format!("newly suspect: {}", seen.newly_suspect.join(", "))));
+    }
     if statistic >= threshold {
         let worse = share > (before.observed * WORSE).min(0.99) && before.observed < 0.66;
         let verdict = if worse { Outcome::Regressed } else { Outcome::Unchanged };
         let reason = format!("{:.0} % bad now, {:.0} % before the change", share * 100.0, before.observed * 100.0);
-        return answer(verdict, reason);
+        return Some((verdict, reason));
     }
-    if statistic <= -threshold && !seen.still_suspect && operation_is_clean(seen, test) {
-        let reason = format!("{:.2} % bad of the new revision's requests, and nobody suspect", share * 100.0);
-        return answer(Outcome::Recovered, reason);
+    let is_served = seen.served.is_none_or(Served::is_enough);
+    if statistic <= -threshold && !seen.still_suspect && operation_is_clean(seen, test) && is_served {
+        let counts = if seen.served.is_some() { "seconds" } else { "requests" };
+        let reason = format!("{:.2} % bad of the new revision's {counts}, and nobody suspect", share * 100.0);
+        return Some((Outcome::Recovered, reason));
     }
-    if seen.timed_out {
-        return answer(Outcome::Inconclusive, format!("neither bound was crossed by {} samples in time", counted.all));
-    }
-    None
+    let beside = seen.served.map_or_else(String::new, |served| format!(", beside {} requests", served.tally.all));
+    let undecided = format!("neither bound was crossed by {} samples in time{beside}", counted.all);
+    seen.timed_out.then_some((Outcome::Inconclusive, undecided))
 }
 
 /// Bad probes always count; good ones only when the same probe failed on the old revision.
@@ -283,6 +328,26 @@ mod tests {
     fn a_clean_service_whose_broken_operation_is_not_called_is_not_recovered() {
         let seen = Seen { service: Tally { all: 500, bad: 0 }, timed_out: true, ..Seen::default() };
         assert_eq!(judge(&seen, BEFORE).map(|recovery| recovery.verdict), Some(Outcome::Inconclusive));
+    }
+
+    #[test]
+    fn calm_seconds_recover_nothing_that_serves_nobody_and_failing_requests_are_a_regression() {
+        let clean = Tally { all: 500, bad: 0 };
+        let judged = |all: u64, bad: u64, before: Tally| {
+            let served = Some(Served { tally: Tally { all, bad }, before });
+            judge(&Seen { service: clean, operation: clean, served, timed_out: true, ..Seen::default() }, BEFORE)
+        };
+        let verdict = |all, bad| judged(all, bad, Tally { all: 300, bad: 1 }).map(|recovery| recovery.verdict);
+        assert_eq!(verdict(LEAST_SERVED, 0), Some(Outcome::Recovered));
+        assert_eq!(verdict(LEAST_SERVED - 1, 0), Some(Outcome::Inconclusive));
+        assert_eq!(verdict(20, 10), Some(Outcome::Regressed));
+        let served = Some(Served { tally: Tally { all: 20, bad: 10 }, ..Served::default() });
+        let at_once = judge(&Seen { served, ..Seen::default() }, BEFORE).map(|it| (it.verdict, it.samples, it.bad));
+        assert_eq!(at_once, Some((Outcome::Regressed, 20, 10)), "before a second was counted");
+        assert_eq!(verdict(5, 1), Some(Outcome::Inconclusive), "one bad of five decides nothing");
+        let anyway = judged(200, 40, Tally { all: 300, bad: 60 }).expect("a judgement");
+        assert_eq!(anyway.verdict, Outcome::Recovered, "a fifth was bad before, for another reason");
+        assert_eq!(anyway.reason, "0.00 % bad of the new revision's seconds, and nobody suspect");
     }
 
     #[test]

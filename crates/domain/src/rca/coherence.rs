@@ -1,20 +1,21 @@
 //! Root cause of what the second sense saw: no request is bad yet, so there is nothing to walk down. The place is the service
 //! that grows or multiplies; what has to be shown is that it is the only one, that two sources measure the same, and the shape.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::origin::Origin;
+use super::repeats::Repeats;
 use super::walk::How;
 use super::{Gap, Reading};
 use crate::diagnosis::{AGREEMENT, Candidate, FaultKind, Measured, Term};
 use crate::evidence::Evidence;
 use crate::signal::{Amplification, Coherence, MemoryTrend};
-use crate::telemetry::{Span, SpanId, TraceId};
+use crate::telemetry::{Span, TraceId};
 
-/// Spans shown as evidence.
-const EXHIBITS: usize = 5;
 /// Time that says what load was usual, seconds.
 const LEAST_CALM_S: f64 = 5.0;
+/// What grows under a load that nobody knows may grow for it: a person is asked.
+const UNKNOWN_LOAD: f64 = 0.9;
 
 /// Kind, facts, the two terms of their own, and what there is to show.
 struct Shape {
@@ -106,7 +107,7 @@ fn leak(evidence: &Evidence, memory: &MemoryTrend) -> Result<Shape, Gap> {
         return Err(Gap::TooEarly("one source alone sees memory grow".into()));
     };
     let load = load(evidence);
-    let growth = load.unwrap_or(1.0).max(1.0);
+    let growth = load.map_or(1.0 / UNKNOWN_LOAD, |load| load.max(1.0));
     let fit = Term {
         name: "shape".into(),
         value: memory.explained / growth,
@@ -133,7 +134,7 @@ fn load(evidence: &Evidence) -> Option<f64> {
     is_known.then(|| (since as f64 / since_s) / (before as f64 / before_s))
 }
 
-fn end_ms(span: &Span) -> i64 {
+pub(super) fn end_ms(span: &Span) -> i64 {
     i64::try_from(span.end_ns / 1_000_000).unwrap_or(i64::MAX)
 }
 
@@ -141,48 +142,20 @@ fn storm(evidence: &Evidence, calls: &Amplification) -> Result<Shape, Gap> {
     let Some(agreement) = agreement(&Coherence::Calls(*calls)) else {
         return Err(Gap::TooEarly("the callees' side of the calls is not seen".into()));
     };
-    let repeats = repeats(evidence);
-    let excess = repeats.calls as f64 - calls.usual * repeats.requests as f64;
+    let repeats = Repeats::of(evidence);
+    let excess = repeats.calls - calls.usual * repeats.requests;
     if excess < 1.0 {
         return Err(Gap::TooEarly(format!("{} requests make {} calls", repeats.requests, repeats.calls)));
     }
-    let share = (repeats.again as f64 / excess).clamp(0.0, 1.0);
+    let share = (repeats.again / excess).clamp(0.0, 1.0);
     let fit = Term {
         name: "shape".into(),
         value: share,
-        why: format!("{:.1} % of {excess:.0} calls too many are the same call again within one request", share * 100.0),
+        why: format!(
+            "{:.1} % of {excess:.0} calls too many are the same call again within one request, which is unusual",
+            share * 100.0
+        ),
     };
     let exhibits = repeats.exhibits;
     Ok(Shape { kind: FaultKind::RetryStorm, fact: "repeats-calls", agreement, fit, exhibits })
-}
-
-/// Calls since the onset, by the requests that made them.
-#[derive(Default)]
-struct Repeats {
-    requests: usize,
-    calls: usize,
-    again: usize,
-    exhibits: Vec<(String, String, How)>,
-}
-
-fn repeats(evidence: &Evidence) -> Repeats {
-    let since = |span: &&Span| span.service == evidence.signal.service && end_ms(span) >= evidence.signal.onset_ms;
-    let mut seen: HashMap<(TraceId, Option<SpanId>, &str), usize> = HashMap::new();
-    let mut found = Repeats::default();
-    for span in evidence.spans.iter().filter(since) {
-        found.requests += usize::from(span.kind.is_entry());
-        if !span.kind.is_exit() || !span.db_system.is_empty() {
-            continue;
-        }
-        found.calls += 1;
-        let times = seen.entry((span.trace_id, span.parent_id, &span.name)).or_default();
-        *times += 1;
-        if *times > 1 {
-            found.again += 1;
-            if found.exhibits.len() < EXHIBITS {
-                found.exhibits.push((span.trace_id.to_string(), span.span_id.to_string(), How::Repeated));
-            }
-        }
-    }
-    found
 }

@@ -11,6 +11,7 @@ mod measure;
 mod onset;
 mod origin;
 mod remedy;
+mod repeats;
 mod requests;
 mod shape;
 #[cfg(test)]
