@@ -6,12 +6,16 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use sre_space_coherence::event::moment;
 use sre_space_coherence::report::Report;
-use sre_space_ports::signals::{PastIncident, Span};
+use sre_space_ports::signals::{Past, PastIncident, Span, pages};
+use sre_space_ports::store::StoreError;
 
 use super::{GOOD, on_runtime};
 use crate::app;
 use crate::config::{Given, Settings};
-use crate::signals::{self, Place, word};
+use crate::signals::{self, Place, Seen, word};
+
+/// Incidents that `--history` shows at most, the newest.
+const MOST_SHOWN: usize = 10_000;
 
 /// Arguments of `analyze`.
 ///
@@ -68,14 +72,26 @@ pub fn run(args: &Args, given: &Given) -> Result<u8> {
     on_runtime(stored(args.hours, args.output, settings))
 }
 
+/// What to do about it.
+const TAKEN: &str = "a running server has these tables, and looks at them by itself every SRE_SPACE_LOOK_EVERY_S: stop it, or name \
+                     a file with --input";
+
+/// Tables in an embedded database belong to the server that runs over it.
+pub(super) fn unless_taken(error: anyhow::Error, mend: &'static str) -> anyhow::Error {
+    match matches!(error.downcast_ref(), Some(StoreError::Taken)) {
+        true => error.context(mend),
+        false => error,
+    }
+}
+
 async fn stored(hours: u16, output: Output, settings: Settings) -> Result<u8> {
-    let (store, at) = app::signals(&settings).await?;
-    let events = signals::events(store.as_ref(), hours).await?;
+    let (store, at) = app::signals(&settings).await.map_err(|error| unless_taken(error, TAKEN))?;
+    let Seen { events, since_ms } = signals::events(store.as_ref(), hours).await?;
     if events.is_empty() {
         eprintln!("there are no events in {at}: `sre-space simulate` writes some");
     }
     let report = Report::of(&events, 0);
-    signals::remember(store.as_ref(), &report).await?;
+    signals::remember(store.as_ref(), &report, since_ms).await?;
     print(&report, output)
 }
 
@@ -89,9 +105,13 @@ fn print(report: &Report, output: Output) -> Result<u8> {
 }
 
 async fn history(host: Option<String>, output: Output, settings: Settings) -> Result<u8> {
-    let (store, _) = app::signals(&settings).await?;
+    let (store, _) = app::signals(&settings).await.map_err(|error| unless_taken(error, TAKEN))?;
     let ever = Span { since_ms: i64::MIN, until_ms: i64::MAX, offset: 0 };
-    let mut past = sre_space_ports::signals::pages(ever, signals::MOST_ROWS, |span| store.incidents(span)).await?;
+    let read = pages(ever, MOST_SHOWN, |span| store.incidents(span, Past::Incidents)).await?;
+    if !read.is_whole {
+        eprintln!("these are the newest {MOST_SHOWN}; older ones are left out");
+    }
+    let mut past = read.rows;
     past.retain(|past| host.as_ref().is_none_or(|host| past.host == *host));
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&past)?),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sre_space_coherence::event::{SignalEvent, moment};
 use sre_space_coherence::flight::{END_MS, Flight};
 
+use super::analyze::unless_taken;
 use super::{BAD, GOOD, on_runtime};
 use crate::app;
 use crate::config::{Given, Settings};
@@ -19,9 +20,9 @@ use crate::signals::{Place, keep};
 ///
 /// Events of two hosts, `host-healthy` and `host-stressed`: cpu and memory every five minutes, and an hour of errors after three
 /// quarters of the time (48 hours: 2,321 events, 13 of them errors). Equal seeds give equal events. They go into the table
-/// `signal_events` in batches of 500, in place of those of an earlier flight: of the Supabase project where SUPABASE_URL and
-/// SUPABASE_KEY are set, else of the database (DATABASE_URL, or journal.db in the data folder). With `--out` they go into a file
-/// instead, one JSON object a line. `analyze` reads either.
+/// `signal_events` in batches of 500, each in place of one of the same host, metric and moment: of the Supabase project where
+/// SUPABASE_URL and SUPABASE_KEY are set, else of the database (DATABASE_URL, or journal.db in the data folder). With `--out` they
+/// go into a file instead, one JSON object a line. `analyze` reads either; a running server calls nobody for them.
 #[derive(ClapArgs)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -82,8 +83,11 @@ fn about(flight: &Flight, events: &[SignalEvent]) -> String {
     format!("seed {}: {} events, {errors} of them errors, {from} to {until}", flight.seed, events.len())
 }
 
+/// What to do about it.
+const TAKEN: &str = "a running server has these tables: stop it, or write into a file with --out";
+
 async fn store(flight: Flight, events: Vec<SignalEvent>, settings: Settings) -> Result<u8> {
-    let (store, at) = app::signals(&settings).await?;
+    let (store, at) = app::signals(&settings).await.map_err(|error| unless_taken(error, TAKEN))?;
     println!("{}", about(&flight, &events));
     let written = keep(store.as_ref(), &events, |kept| match &kept.failed {
         None => println!("batch {}: {} events", kept.batch, kept.events),

@@ -118,7 +118,7 @@ keys! {
     "NEW_RELIC_ACCOUNT_ID", "a number", "", "and of this account";
     "NEW_RELIC_REGION", "US or EU", "US", "where the account is";
     "NEW_RELIC_API_URL", "https://…, or http:// on this machine", "", "New Relic's API (unset: the region's own)";
-    "SRE_SPACE_METRICS", "names of metrics, comma separated", "", "metrics to read beside CPU, memory and packets, by the source's own names";
+    "SRE_SPACE_METRICS", "names of metrics, comma separated", "", "metrics to read beside CPU, memory and packets, by the source's own names; a source that does not know one is read without it";
     "SRE_SPACE_POLICY_DIR", "a folder", "", "policies to use in place of the built-in ones";
     "SRE_SPACE_TOKEN", "a secret", "", "bearer token of mutating routes, and of reads once set";
     "SRE_SPACE_PUBLIC_READ", "true or false", "false", "reads stay open although a token is set";

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sre_space_coherence::event::{Severity, SignalEvent};
-use sre_space_coherence::report::Report;
-use sre_space_ports::signals::{BATCH, PastIncident, Rows, SignalStore, Span, pages};
+use sre_space_coherence::correlate::TOGETHER_MS;
+use sre_space_coherence::event::{Severity, SignalEvent, moment};
+use sre_space_coherence::report::{Explained, Report};
+use sre_space_ports::signals::{BATCH, PAGE, Paged, Past, PastIncident, Rows, SignalStore, Span, pages};
 use sre_space_ports::source::Reading;
 use sre_space_ports::store::StoreError;
+use tracing::warn;
 
 /// Rows that one look takes in at most.
-pub const MOST_ROWS: usize = 1_000_000;
+pub(super) const MOST_ROWS: usize = 1_000_000;
 /// An hour, ms.
 const HOUR_MS: i64 = 3_600_000;
 
@@ -35,23 +37,55 @@ pub async fn keep(store: &dyn SignalStore, all: &[SignalEvent], mut told: impl F
     written
 }
 
-/// The events of the last hours before the newest of them, and what was measured in that time and is no event yet.
-pub async fn events(store: &dyn SignalStore, hours: u16) -> Result<Vec<SignalEvent>, StoreError> {
-    let Some(newest_ms) = store.newest_ms().await? else { return Ok(Vec::new()) };
-    let span = Span { since_ms: newest_ms - i64::from(hours) * HOUR_MS, until_ms: newest_ms + 1, offset: 0 };
-    events_within(store, span, MOST_ROWS).await
+/// What is to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// When.
+    pub span: Span,
+    /// Rows of each table that are taken in at most, the newest.
+    pub most: usize,
+    /// Whether events that were made and not measured count too.
+    pub with_synthetic: bool,
 }
 
-/// The same of a span: at most so many rows of each table.
-pub async fn events_within(store: &dyn SignalStore, span: Span, most: usize) -> Result<Vec<SignalEvent>, StoreError> {
-    let events = pages(span, most, |span| store.events(span)).await?;
+/// What there was to be looked at.
+pub struct Seen {
+    /// Events, and what was measured and is no event yet.
+    pub events: Vec<SignalEvent>,
+    /// From here on all errors are among them, Unix ms.
+    pub since_ms: i64,
+}
+
+/// The events of the last hours before the newest of them, and what was measured in that time and is no event yet.
+pub async fn events(store: &dyn SignalStore, hours: u16) -> Result<Seen, StoreError> {
+    let Some(newest_ms) = store.newest_ms().await? else { return Ok(Seen { events: Vec::new(), since_ms: 0 }) };
+    let span = Span { since_ms: newest_ms - i64::from(hours) * HOUR_MS, until_ms: newest_ms + 1, offset: 0 };
+    events_within(store, Window { span, most: MOST_ROWS, with_synthetic: true }).await
+}
+
+/// The same of a window.
+pub async fn events_within(store: &dyn SignalStore, window: Window) -> Result<Seen, StoreError> {
+    let Window { span, most, with_synthetic } = window;
+    let told = pages(span, most, |span| store.events(span)).await?;
     let measured = pages(span, most, |span| store.metrics(span)).await?;
-    let mut known: BTreeMap<(String, String, i64), SignalEvent> = BTreeMap::new();
-    let (errors, samples): (Vec<_>, Vec<_>) = events.into_iter().partition(SignalEvent::is_error);
-    for event in measured.into_iter().map(event).chain(samples) {
-        known.insert((event.host.clone(), event.metric.clone(), event.at_ms), event);
+    warn_of_cut("metrics", &measured, |reading| reading.at_ms);
+    let since_ms = warn_of_cut("signal_events", &told, |event| event.at_ms).unwrap_or(span.since_ms);
+    let told = told.rows.into_iter().filter(|event| with_synthetic || !event.synthetic);
+    // By service too where it tells errors apart; of samples of one moment the last counts.
+    let mut known: BTreeMap<(String, String, i64, Option<String>), SignalEvent> = BTreeMap::new();
+    for event in measured.rows.into_iter().map(event).chain(told) {
+        let service = event.is_error().then(|| event.service.clone());
+        known.insert((event.host.clone(), event.metric.clone(), event.at_ms, service), event);
     }
-    Ok(known.into_values().chain(errors).collect())
+    Ok(Seen { events: known.into_values().collect(), since_ms })
+}
+
+/// Says so where older rows were left out, and from when on there are all.
+fn warn_of_cut<T>(table: &str, paged: &Paged<T>, at_ms: impl Fn(&T) -> i64) -> Option<i64> {
+    let oldest_ms = paged.rows.first().filter(|_| !paged.is_whole).map(at_ms)?;
+    let (rows, from) = (paged.rows.len(), moment(oldest_ms));
+    warn!(table, rows, %from, "there are more rows than are looked at: those before were left out");
+    Some(oldest_ms)
 }
 
 /// A measurement as an event, with its level.
@@ -67,18 +101,37 @@ fn event(reading: Reading) -> SignalEvent {
     }
 }
 
-/// Keeps the incidents of a report for later questions.
-pub async fn remember(store: &dyn SignalStore, report: &Report) -> Result<(), StoreError> {
-    let past = |incident: &sre_space_coherence::report::Explained| {
-        Ok(PastIncident {
-            id: incident.incident_id.clone(),
-            host: incident.host.clone(),
-            at_ms: incident.timestamp,
-            report: serde_json::to_value(incident).map_err(StoreError::Corrupt)?,
-        })
+/// Keeps the incidents of a report for later questions; `since_ms` is where the events it looked at begin, Unix ms.
+///
+/// Left out are those that may have begun before that, whose later errors would make an incident of another name; and those that
+/// are kept with as many errors, because later looks see less of what was before them.
+pub async fn remember(store: &dyn SignalStore, report: &Report, since_ms: i64) -> Result<(), StoreError> {
+    if report.incidents.is_empty() {
+        return Ok(());
+    }
+    let span = Span { since_ms, until_ms: i64::MAX, offset: 0 };
+    let kept = pages(span, PAGE, |span| store.incidents(span, Past::Incidents)).await?.rows;
+    let errors = |past: &PastIncident| past.report["error_count"].as_u64().unwrap_or_default();
+    let kept: BTreeMap<&str, u64> = kept.iter().map(|past| (past.id.as_str(), errors(past))).collect();
+    let is_whole = |incident: &&Explained| incident.timestamp >= since_ms.saturating_add(TOGETHER_MS);
+    let is_new = |incident: &&Explained| {
+        kept.get(incident.incident_id.as_str()).is_none_or(|errors| incident.error_count as u64 > *errors)
     };
-    let incidents: Vec<PastIncident> = report.incidents.iter().map(past).collect::<Result<_, StoreError>>()?;
-    store.put(Rows::Incidents(&incidents)).await
+    let new = report.incidents.iter().filter(is_whole).filter(is_new);
+    let incidents: Vec<PastIncident> = new.map(past).collect::<Result<_, StoreError>>()?;
+    for batch in incidents.chunks(BATCH) {
+        store.put(Rows::Incidents(batch)).await?;
+    }
+    Ok(())
+}
+
+fn past(incident: &Explained) -> Result<PastIncident, StoreError> {
+    Ok(PastIncident {
+        id: incident.incident_id.clone(),
+        host: incident.host.clone(),
+        at_ms: incident.timestamp,
+        report: serde_json::to_value(incident).map_err(StoreError::Corrupt)?,
+    })
 }
 
 /// A text of a report, for a line.
@@ -100,7 +153,7 @@ mod tests {
         let written = keep(&store, &all, |kept| told.push((kept.batch, kept.events, kept.failed.is_some()))).await;
         let expected = vec![(1, 500, false), (2, 500, true), (3, 500, false), (4, 500, false), (5, 321, false)];
         assert_eq!((written, told), (1_821, expected));
-        assert_eq!(events(&store, 48).await.expect("read").len(), 1_821);
+        assert_eq!(events(&store, 48).await.expect("read").events.len(), 1_821);
     }
 
     #[tokio::test]
@@ -115,10 +168,46 @@ mod tests {
             })
             .collect();
         store.put(Rows::Metrics(&measured)).await.expect("written");
-        let report = Report::of(&events(&store, 48).await.expect("read"), 0);
+        let report = Report::of(&events(&store, 48).await.expect("read").events, 0);
         let found: Vec<String> =
             report.alerts.iter().map(|alert| format!("{} {}", alert.fingerprint, alert.class.as_str())).collect();
         assert_eq!(found, ["a:memory memory-leak"]);
-        assert_eq!(events(&MemorySignals::default(), 48).await.expect("read"), []);
+        assert_eq!(events(&MemorySignals::default(), 48).await.expect("read").events, []);
+    }
+
+    #[tokio::test]
+    async fn of_too_many_rows_the_newest_are_looked_at() {
+        let store = MemorySignals::default();
+        let measured: Vec<Reading> =
+            (0..3_000).map(|at_ms| Reading { host: "a".into(), metric: "cpu".into(), at_ms, value: 1.0 }).collect();
+        store.put(Rows::Metrics(&measured)).await.expect("written");
+        let span = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
+        let seen = events_within(&store, Window { span, most: 1_500, with_synthetic: false }).await.expect("read");
+        let at_ms: Vec<i64> = seen.events.iter().map(|event| event.at_ms).collect();
+        assert_eq!((at_ms, seen.since_ms), ((1_500..3_000).collect(), 0), "no error was left out");
+    }
+
+    /// What a look at so many hours before the flight's end leaves behind.
+    async fn looked(store: &MemorySignals, hours: u16) -> Vec<(String, u64)> {
+        let seen = events(store, hours).await.expect("read");
+        remember(store, &Report::of(&seen.events, 0), seen.since_ms).await.expect("kept");
+        let ever = Span { since_ms: i64::MIN, until_ms: i64::MAX, offset: 0 };
+        let past = store.incidents(ever, Past::Incidents).await.expect("read");
+        past.into_iter().map(|past| (past.id, past.report["error_count"].as_u64().unwrap_or_default())).collect()
+    }
+
+    #[tokio::test]
+    async fn an_incident_that_leaves_the_window_is_not_kept_again() {
+        let store = MemorySignals::default();
+        keep(&store, &Flight::default().events(), |_| ()).await;
+        let whole = looked(&store, 48).await;
+        assert_eq!(whole, [("host-stressed@2025-12-13T04:10:00Z".to_owned(), 13)]);
+        let ever = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
+        let first = store.incidents(ever, Past::Incidents).await.expect("read");
+        for hours in [13, 12, 11] {
+            assert_eq!(looked(&store, hours).await, whole, "{hours} h");
+        }
+        let last = store.incidents(ever, Past::Incidents).await.expect("read");
+        assert_eq!(last, first, "nor explained with less of what was before");
     }
 }

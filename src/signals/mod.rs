@@ -1,6 +1,7 @@
 //! The second sense at work: events out of files and tables, looked at once or again and again.
 
 mod file;
+mod gather;
 mod keep;
 mod levels;
 mod patrol;
@@ -8,7 +9,7 @@ mod place;
 mod risk;
 
 pub use self::file::{Read, read};
-pub use self::keep::{Kept, MOST_ROWS, events, keep, remember, word};
+pub use self::keep::{Kept, Seen, events, keep, remember, word};
 pub use self::levels::Levels;
 pub use self::patrol::Patrol;
 pub use self::place::Place;

@@ -10,25 +10,30 @@ use sre_space_coherence::event::{ERROR, Severity, SignalEvent};
 use sre_space_coherence::report::Report;
 use sre_space_domain::incident::Incident;
 use sre_space_ports::notify::Notifier;
-use sre_space_ports::signals::{BATCH, Rows, SignalStore, Span, pages};
-use sre_space_ports::source::{Reading, Source, Wanted};
+use sre_space_ports::signals::{Past, Rows, SignalStore, Span, pages};
+use sre_space_ports::source::Source;
 use sre_space_ports::store::{Filter, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::keep::{events_within, remember};
+use super::gather::Cursors;
+use super::keep::{Seen, Window, events_within, remember};
 use super::levels::Levels;
-use super::risk::{Risk, risks};
+use super::risk::{Risk, Sight, risks};
 
 /// How much of the past is looked at, hours.
-const HOURS: u16 = 48;
+pub(super) const HOURS: u16 = 48;
 /// Rows that a look takes in at most: the memory of a small server.
 const MOST_ROWS: usize = 200_000;
+/// Risks that people know of at once, at most.
+const MOST_RISKS: usize = 20;
+/// A risk that was not seen for so long, nor seen to pass, is new when it is seen again, ms: thirty days.
+const FORGOTTEN_MS: i64 = 30 * 86_400_000;
 /// Incidents of the loop that a look takes in at most.
 const MOST_INCIDENTS: u32 = 200;
 /// A source or channel that takes longer is asked again with the next look.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who looks again and again.
 pub struct Patrol {
@@ -38,7 +43,7 @@ pub struct Patrol {
     pub journal: Option<Arc<dyn Store>>,
     /// What is read.
     pub sources: Vec<Arc<dyn Source>>,
-    /// Metrics that are asked for, by the sources' own names; empty: those that every source has.
+    /// Further metrics that are asked for, by the sources' own names.
     pub metrics: Vec<String>,
     /// What arrived as OTLP.
     pub levels: Arc<Levels>,
@@ -56,11 +61,10 @@ impl Patrol {
         let mut looks = interval(self.every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.tick().await;
-        let mut since_ms = Timestamp::now().as_millisecond() - i64::from(HOURS) * 3_600_000;
+        let mut cursors = Cursors::default();
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let now_ms = Timestamp::now().as_millisecond();
-            self.gather(since_ms, now_ms).await;
-            since_ms = now_ms;
+            self.gather(&mut cursors, now_ms).await;
             match self.look(now_ms).await {
                 Ok(report) => {
                     info!(alerts = report.alerts.len(), incidents = report.incident_count, "looked at signals")
@@ -70,43 +74,22 @@ impl Patrol {
         }
     }
 
-    /// Reads the sources and what arrived, into the tables.
-    pub(super) async fn gather(&self, since_ms: i64, now_ms: i64) {
-        let (mut readings, left_out) = self.levels.take(now_ms);
-        if left_out > 0 {
-            warn!(left_out, "points of metrics were left out: too many series, or a wrong clock");
-        }
-        let wanted = Wanted { since_ms, until_ms: now_ms, metrics: self.metrics.clone() };
-        for source in &self.sources {
-            match timeout(PATIENCE, source.read(&wanted)).await {
-                Ok(Ok(told)) => readings.extend(told.readings),
-                Ok(Err(error)) => warn!(%error, "a source told nothing"),
-                Err(_) => warn!(source = source.name(), "a source does not answer"),
-            }
-        }
-        if let Err(error) = self.write(&readings).await {
-            warn!(%error, readings = readings.len(), "what was measured could not be kept");
-        }
-    }
-
-    async fn write(&self, readings: &[Reading]) -> Result<(), StoreError> {
-        for batch in readings.chunks(BATCH) {
-            self.store.put(Rows::Metrics(batch)).await?;
-        }
-        Ok(())
-    }
-
-    /// One look.
+    /// One look. What was made and not measured wakes nobody.
     pub(super) async fn look(&self, now_ms: i64) -> Result<Report, StoreError> {
         let since_ms = now_ms - i64::from(HOURS) * 3_600_000;
         let span = Span { since_ms, until_ms: now_ms.saturating_add(1), offset: 0 };
-        let mut events = events_within(self.store.as_ref(), span, MOST_ROWS).await?;
+        let window = Window { span, most: MOST_ROWS, with_synthetic: false };
+        let Seen { mut events, since_ms } = events_within(self.store.as_ref(), window).await?;
         events.extend(self.failures(since_ms).await?);
         // Thousands of samples in several windows: not on a thread that others wait for.
-        let looked = tokio::task::spawn_blocking(move || Report::of(&events, 0)).await;
-        let report = looked.map_err(|error| StoreError::Backend(Box::new(error)))?;
-        remember(self.store.as_ref(), &report).await?;
-        self.tell(risks(&report, now_ms)).await?;
+        let looked = tokio::task::spawn_blocking(move || {
+            let report = Report::of(&events, 0);
+            let sight = Sight::of(&events, &report);
+            (report, sight)
+        });
+        let (report, sight) = looked.await.map_err(|error| StoreError::Backend(Box::new(error)))?;
+        self.tell(risks(&report, &sight, now_ms), &sight, now_ms).await?;
+        remember(self.store.as_ref(), &report, since_ms).await?;
         Ok(report)
     }
 
@@ -128,30 +111,39 @@ impl Patrol {
     }
 
     /// Tells of what is new, and of what has passed.
-    async fn tell(&self, seen: Vec<Risk>) -> Result<(), StoreError> {
-        let mut known = self.known().await?;
-        for risk in seen {
-            let known = known.remove(&risk.id).filter(|known| !known.is_over);
-            let risk = Risk { since_ms: known.as_ref().map_or(risk.since_ms, |known| known.since_ms), ..risk };
-            let told = known.map_or_else(Vec::new, |known| known.told);
-            self.spread(Risk { told, ..risk }).await?;
+    async fn tell(&self, seen: Vec<Risk>, sight: &Sight, now_ms: i64) -> Result<(), StoreError> {
+        let mut open = self.open(now_ms).await?;
+        let (again, mut new): (Vec<Risk>, Vec<Risk>) = seen.into_iter().partition(|risk| open.contains_key(&risk.id));
+        let left_out = new.len().saturating_sub(MOST_RISKS.saturating_sub(again.len()));
+        if left_out > 0 {
+            warn!(left_out, "there are more risks than people are told of at once; told were the gravest");
+            new.truncate(new.len() - left_out);
         }
-        for passed in known.into_values().filter(|known| !known.is_over) {
-            self.spread(Risk { is_over: true, ..passed }).await?;
+        for risk in again {
+            let known = open.remove(&risk.id);
+            let (since_ms, told) = known.map_or((now_ms, Vec::new()), |known| (known.since_ms, known.told));
+            self.spread(Risk { since_ms, told, ..risk }, now_ms).await?;
+        }
+        for risk in new {
+            self.spread(risk, now_ms).await?;
+        }
+        for passed in open.into_values().filter(|known| sight.is_over(known)) {
+            self.spread(Risk { is_over: true, ..passed }, now_ms).await?;
         }
         Ok(())
     }
 
-    /// Risks that are kept, by name.
-    async fn known(&self) -> Result<BTreeMap<String, Risk>, StoreError> {
-        let ever = Span { since_ms: i64::MIN, until_ms: i64::MAX, offset: 0 };
-        let past = pages(ever, MOST_ROWS, |span| self.store.incidents(span)).await?;
-        Ok(past.iter().filter_map(Risk::read).map(|risk| (risk.id.clone(), risk)).collect())
+    /// Risks that people know of and that have not passed, by name.
+    async fn open(&self, now_ms: i64) -> Result<BTreeMap<String, Risk>, StoreError> {
+        let span = Span { since_ms: now_ms - FORGOTTEN_MS, until_ms: i64::MAX, offset: 0 };
+        let past = pages(span, MOST_ROWS, |span| self.store.incidents(span, Past::Risks)).await?.rows;
+        let open = past.iter().filter_map(Risk::read).filter(|risk| !risk.is_over);
+        Ok(open.map(|risk| (risk.id.clone(), risk)).collect())
     }
 
     /// Tells every channel that has to know and does not, and writes down who does. A channel that fails is told with the next
     /// look; of the end it is told once, or not.
-    async fn spread(&self, mut risk: Risk) -> Result<(), StoreError> {
+    async fn spread(&self, mut risk: Risk, now_ms: i64) -> Result<(), StoreError> {
         let notice = risk.notice(&format!("{}/monitor", self.monitor.trim_end_matches('/')));
         for channel in &self.channels {
             let name = channel.name();
@@ -166,7 +158,7 @@ impl Patrol {
                 Err(_) => warn!(channel = name, "a channel does not answer"),
             }
         }
-        let kept = risk.kept().map_err(StoreError::Corrupt)?;
+        let kept = risk.kept(now_ms).map_err(StoreError::Corrupt)?;
         self.store.put(Rows::Incidents(&[kept])).await
     }
 }

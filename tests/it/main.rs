@@ -1,6 +1,7 @@
 //! The one integration binary: house rules, and whole loops against real processes.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod analysis;
 mod attempts;
 mod files;
 mod loops;

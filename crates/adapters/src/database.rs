@@ -15,10 +15,12 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Sq
 use sre_space_ports::store::StoreError;
 use tokio::sync::Mutex;
 
-use crate::store::signals::POSTGRES_SCHEMA;
+use crate::store::signals::{POSTGRES_SCHEMA, shape};
 
 /// Version of the newest migration.
 pub(crate) const VERSION: i64 = 4;
+/// Version of the migration that makes the tables of signals.
+const SIGNALS: i64 = 4;
 /// Name of the session lock: "sre-space" in ASCII, cut to eight bytes.
 const SESSION_LOCK: i64 = 0x7372_652d_7370_6163;
 /// Connections that read.
@@ -87,6 +89,10 @@ impl Database {
             Hold::File { .. } => Dialect::Sqlite,
             Hold::Session { .. } => Dialect::Postgres,
         };
+        match dialect {
+            Dialect::Sqlite => {}
+            Dialect::Postgres => shape::fits(&writer).await?,
+        }
         migrations(dialect).run(&writer).await.map_err(unmigrated)?;
         let raise = "INSERT INTO owner (id, epoch) VALUES (1, 1)
                      ON CONFLICT (id) DO UPDATE SET epoch = owner.epoch + 1 RETURNING epoch";
@@ -140,13 +146,16 @@ fn migrations(dialect: Dialect) -> Migrator {
         migration(1, "journal", include_str!("../migrations/0001_journal.sql")),
         migration(2, "model calls", include_str!("../migrations/0002_model_calls.sql")),
         migration(3, "vectors", include_str!("../migrations/0003_vectors.sql")),
-        migration(4, "signals", signals),
+        migration(SIGNALS, "signals", signals),
     ])
 }
 
 fn unmigrated(error: MigrateError) -> StoreError {
     if let MigrateError::VersionMissing(found) | MigrateError::VersionMismatch(found) = error {
         return StoreError::Version { found, wanted: VERSION };
+    }
+    if let MigrateError::ExecuteMigration(error, SIGNALS) = &error {
+        return shape::unmade(error);
     }
     StoreError::Backend(Box::new(error))
 }

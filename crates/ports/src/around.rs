@@ -10,7 +10,7 @@ use sre_space_domain::knowledge::{Lesson, RemedyKey, TrackRecord};
 
 use crate::bus::{Bus, BusError, BusStatus, Feed, Message, Topic};
 use crate::memory::{Match, Memory, MemoryError, Recollection};
-use crate::signals::{PastIncident, Rows, SignalStore, Span};
+use crate::signals::{Past, PastIncident, Rows, SignalStore, Span};
 use crate::source::Reading;
 use crate::store::{Filter, Record, Store, StoreError, Write};
 
@@ -81,8 +81,8 @@ impl<A: Around<StoreError>> SignalStore for Wrapped<dyn SignalStore, A> {
         self.with.around(self.inner.events(span)).await
     }
 
-    async fn incidents(&self, span: Span) -> Result<Vec<PastIncident>, StoreError> {
-        self.with.around(self.inner.incidents(span)).await
+    async fn incidents(&self, span: Span, which: Past) -> Result<Vec<PastIncident>, StoreError> {
+        self.with.around(self.inner.incidents(span, which)).await
     }
 
     async fn newest_ms(&self) -> Result<Option<i64>, StoreError> {

@@ -1,6 +1,5 @@
 //! A patrol over tables in memory, with channels that record.
 
-use async_trait::async_trait;
 use sre_space_coherence::event::moment;
 use sre_space_coherence::flight::{Flight, HEALTHY, STRESSED};
 use sre_space_coherence::modal::Class;
@@ -11,7 +10,7 @@ use sre_space_peers::recipients::slack::Slack;
 use sre_space_ports::doubles::notify::RecordingNotifier;
 use sre_space_ports::doubles::signals::MemorySignals;
 use sre_space_ports::notify::{NotifyError, What};
-use sre_space_ports::source::{SourceError, Told};
+use sre_space_ports::source::{Reading, SourceError, Told, Wanted};
 use sre_space_ports::store::{Record, Write};
 use ulid::Ulid;
 
@@ -28,6 +27,17 @@ fn patrol(store: &Arc<MemorySignals>, channel: &Arc<RecordingNotifier>) -> Patro
     Patrol { store, journal: None, sources, metrics: vec![], levels, channels: vec![channel], monitor, every }
 }
 
+/// A flight as if it had been measured.
+fn measured(flight: Flight) -> Vec<SignalEvent> {
+    flight.events().into_iter().map(|event| SignalEvent { synthetic: false, ..event }).collect()
+}
+
+/// Calm days of the stressed host.
+fn calm(end_ms: i64) -> Vec<SignalEvent> {
+    let all = measured(Flight { end_ms, ..Flight::default() }).into_iter();
+    all.filter(|event| event.host == HEALTHY).map(|event| SignalEvent { host: STRESSED.into(), ..event }).collect()
+}
+
 fn told(channel: &RecordingNotifier) -> Vec<(What, String)> {
     let told = channel.told.lock().expect("no panic");
     told.iter().map(|(notice, _)| (notice.what, notice.title.clone())).collect()
@@ -37,7 +47,7 @@ fn told(channel: &RecordingNotifier) -> Vec<(What, String)> {
 async fn a_grave_risk_is_told_once_and_its_end_once() {
     let (store, channel, flight) = (Arc::default(), Arc::default(), Flight::default());
     let patrol = patrol(&store, &channel);
-    keep(store.as_ref(), &flight.events(), |_| ()).await;
+    keep(store.as_ref(), &measured(flight), |_| ()).await;
     for quarter in 0..3 {
         patrol.look(flight.end_ms + quarter * 900_000).await.expect("looked");
     }
@@ -45,19 +55,101 @@ async fn a_grave_risk_is_told_once_and_its_end_once() {
     let risky = |(what, title): &(What, String)| *what == What::Risk && !title.contains(HEALTHY);
     assert!(risks.len() == 3 && risks.iter().all(risky), "{risks:?}");
     let days = 3 * 86_400_000;
+    patrol.look(flight.end_ms + days).await.expect("looked");
+    assert_eq!(told(&channel).len(), 3, "of a host that fell silent nobody knows");
+    keep(store.as_ref(), &calm(flight.end_ms + days), |_| ()).await;
     for quarter in 0..3 {
         patrol.look(flight.end_ms + days + quarter * 900_000).await.expect("looked");
     }
     assert_eq!(told(&channel)[3..].iter().map(|(what, _)| *what).collect::<Vec<_>>(), [What::Over; 3]);
-    let past = store.incidents(Span { since_ms: 0, until_ms: i64::MAX, offset: 0 }).await.expect("read");
-    assert_eq!(past.iter().filter(|past| Risk::read(past).is_none()).count(), 1, "the incident is kept beside them");
+    let ever = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
+    let past = store.incidents(ever, Past::Incidents).await.expect("read");
+    assert_eq!(past.len(), 1, "the incident is kept beside them");
+}
+
+#[tokio::test]
+async fn what_was_made_and_not_measured_wakes_nobody() {
+    let (store, channel, flight) = (Arc::default(), Arc::default(), Flight::default());
+    let patrol = patrol(&store, &channel);
+    keep(store.as_ref(), &flight.events(), |_| ()).await;
+    let report = patrol.look(flight.end_ms).await.expect("looked");
+    assert_eq!((told(&channel), report.incident_count), (vec![], 0));
+}
+
+/// Hosts with the stressed one's cpu and memory.
+fn stressed(hosts: std::ops::Range<u32>) -> Vec<SignalEvent> {
+    let flight = measured(Flight::default()).into_iter();
+    let one: Vec<SignalEvent> = flight.filter(|event| event.host == STRESSED && event.metric == "memory").collect();
+    let of = |host| one.iter().map(move |event| SignalEvent { host: format!("host-{host:02}"), ..event.clone() });
+    hosts.flat_map(of).collect()
+}
+
+#[tokio::test]
+async fn one_risk_more_than_are_told_ends_none() {
+    let (store, channel) = (Arc::default(), Arc::default());
+    let (patrol, end_ms) = (patrol(&store, &channel), Flight::default().end_ms);
+    keep(store.as_ref(), &stressed(0..20), |_| ()).await;
+    patrol.look(end_ms).await.expect("looked");
+    let first = told(&channel);
+    assert_eq!(first.len(), MOST_RISKS);
+    keep(store.as_ref(), &stressed(20..23), |_| ()).await;
+    patrol.look(end_ms + 900_000).await.expect("looked");
+    assert_eq!(told(&channel), first);
+}
+
+/// Tells a flight once, and is away at first.
+struct Late(std::sync::atomic::AtomicBool);
+
+#[async_trait::async_trait]
+impl Source for Late {
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
+        if !self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return Err(SourceError::Unreachable { name: "late", why: "away".into() });
+        }
+        let flight = Flight { end_ms: Timestamp::now().as_millisecond(), ..Flight::default() };
+        let within =
+            measured(flight).into_iter().filter(|event| (wanted.since_ms..wanted.until_ms).contains(&event.at_ms));
+        let levels = within.filter(|event| !event.is_error());
+        let reading = |event: SignalEvent| Reading {
+            host: event.host,
+            metric: event.metric,
+            at_ms: event.at_ms / 60_000 * 60_000,
+            value: event.value,
+        };
+        Ok(Told { readings: levels.map(reading).collect(), ..Told::default() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_looks_until_it_is_stopped_and_what_was_missed_is_read_with_the_next_look() {
+    let (store, channel): (Arc<MemorySignals>, Arc<RecordingNotifier>) = (Arc::default(), Arc::default());
+    let mut patrol = patrol(&store, &channel);
+    patrol.sources = vec![Arc::new(Late(false.into()))];
+    let stop = CancellationToken::new();
+    let told_of = async {
+        let mut look = interval(Duration::from_secs(60));
+        for _ in 0..120 {
+            look.tick().await;
+            if !told(&channel).is_empty() {
+                break;
+            }
+        }
+        stop.cancel();
+    };
+    tokio::join!(patrol.run(stop.clone()), told_of);
+    let titles: Vec<String> = told(&channel).into_iter().map(|(_, title)| title).collect();
+    assert!(titles.iter().any(|title| title.starts_with("host-stressed memory")), "{titles:?}");
 }
 
 #[tokio::test]
 async fn a_channel_that_failed_is_told_with_the_next_look() {
     let (store, channel, flight) = (Arc::default(), Arc::new(RecordingNotifier::default()), Flight::default());
     let patrol = patrol(&store, &channel);
-    keep(store.as_ref(), &flight.events(), |_| ()).await;
+    keep(store.as_ref(), &measured(flight), |_| ()).await;
     channel.failures.lock().expect("no panic").extend([NotifyError::Unreachable("away".into())]);
     patrol.look(flight.end_ms).await.expect("looked");
     assert_eq!(told(&channel).len(), 2);
@@ -92,7 +184,7 @@ async fn slack_and_pagerduty_are_each_told_of_a_risk_once() {
     let patrol =
         Patrol { store, journal, sources, metrics: vec![], levels, channels, monitor, every: Duration::from_secs(900) };
     let flight = Flight::default();
-    assert_eq!(keep(patrol.store.as_ref(), &flight.events(), |_| ()).await, 2_321);
+    assert_eq!(keep(patrol.store.as_ref(), &measured(flight), |_| ()).await, 2_321);
     for quarter in 0..3 {
         patrol.look(flight.end_ms + quarter * 900_000).await.expect("looked");
     }
@@ -132,37 +224,9 @@ async fn an_incident_of_the_loop_is_an_error_that_is_explained() {
     let (levels, channels, monitor) = (Arc::default(), vec![], String::new());
     let patrol =
         Patrol { store, journal, sources, metrics: vec![], levels, channels, monitor, every: Duration::from_secs(900) };
-    keep(patrol.store.as_ref(), &flight.events(), |_| ()).await;
+    keep(patrol.store.as_ref(), &measured(flight), |_| ()).await;
     let report = patrol.look(flight.end_ms).await.expect("looked");
     let told: Vec<_> = report.incidents.iter().map(|one| (one.incident_id.as_str(), one.error_count)).collect();
     assert_eq!(told, [("host-stressed@2025-12-13T04:10:00Z", 13), ("host-stressed@2025-12-13T16:10:00Z", 1)]);
     assert!(report.incidents[1].hypotheses.iter().any(|cause| cause.class == Class::MemoryLeak));
-}
-
-/// Tells one reading, or nothing.
-struct Told1(bool);
-
-#[async_trait]
-impl Source for Told1 {
-    fn name(&self) -> &'static str {
-        "told"
-    }
-
-    async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
-        let reading = Reading { host: "a".into(), metric: "cpu".into(), at_ms: wanted.since_ms, value: 1.0 };
-        match self.0 {
-            true => Ok(Told { readings: vec![reading], ..Told::default() }),
-            false => Err(SourceError::Unreachable { name: "told", why: "away".into() }),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_source_that_is_away_keeps_no_other_from_being_read() {
-    let (store, channel) = (Arc::default(), Arc::default());
-    let mut patrol = patrol(&store, &channel);
-    patrol.sources = vec![Arc::new(Told1(false)), Arc::new(Told1(true))];
-    patrol.gather(1_000, 2_000).await;
-    let read = store.metrics(Span { since_ms: 0, until_ms: i64::MAX, offset: 0 }).await.expect("read");
-    assert_eq!(read, [Reading { host: "a".into(), metric: "cpu".into(), at_ms: 1_000, value: 1.0 }]);
 }

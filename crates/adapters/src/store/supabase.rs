@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sre_space_coherence::event::{SignalEvent, moment};
 use sre_space_domain::secret::Secret;
-use sre_space_ports::signals::{PAGE, PastIncident, Rows, SignalStore, Span};
+use sre_space_ports::signals::{PAGE, Past, PastIncident, Rows, SignalStore, Span};
 use sre_space_ports::source::Reading;
 use sre_space_ports::store::StoreError;
 use thiserror::Error;
@@ -118,16 +118,22 @@ impl SupabaseSignals {
         self.asked(request).await.map(drop)
     }
 
-    /// A page of a table in order of `time`.
-    async fn page<T: DeserializeOwned>(&self, (table, time): (&str, &str), span: Span) -> Result<Vec<T>, StoreError> {
+    /// A page of a table by `time`, the last first; of the rows with such an `id`.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        (table, time): (&str, &str),
+        span: Span,
+        id: Option<&str>,
+    ) -> Result<Vec<T>, StoreError> {
         let request = self.client.get(format!("{}/{table}", self.base)).query(&[
             ("select", "*".to_owned()),
             (time, format!("gte.{}", written(span.since_ms))),
             (time, format!("lt.{}", written(span.until_ms))),
-            ("order", format!("{time}.asc,id.asc")),
+            ("order", format!("{time}.desc,id.desc")),
             ("limit", PAGE.to_string()),
             ("offset", span.offset.to_string()),
         ]);
+        let request = request.query(&id.map(|id| ("id", id)).into_iter().collect::<Vec<_>>());
         serde_json::from_slice(&self.asked(request).await?).map_err(StoreError::Corrupt)
     }
 
@@ -213,7 +219,7 @@ impl SignalStore for SupabaseSignals {
     }
 
     async fn metrics(&self, span: Span) -> Result<Vec<Reading>, StoreError> {
-        let rows: Vec<Metric> = self.page(("metrics", "timestamp"), span).await?;
+        let rows: Vec<Metric> = self.page(("metrics", "timestamp"), span, None).await?;
         let reading = |row: Metric| Reading {
             host: row.host,
             metric: row.metric_name,
@@ -224,11 +230,15 @@ impl SignalStore for SupabaseSignals {
     }
 
     async fn events(&self, span: Span) -> Result<Vec<SignalEvent>, StoreError> {
-        self.page(("signal_events", "ts"), span).await
+        self.page(("signal_events", "ts"), span, None).await
     }
 
-    async fn incidents(&self, span: Span) -> Result<Vec<PastIncident>, StoreError> {
-        let rows: Vec<Incident> = self.page(("signal_incidents", "ts"), span).await?;
+    async fn incidents(&self, span: Span, which: Past) -> Result<Vec<PastIncident>, StoreError> {
+        let id = match which {
+            Past::Incidents => "not.like.risk:*",
+            Past::Risks => "like.risk:*",
+        };
+        let rows: Vec<Incident> = self.page(("signal_incidents", "ts"), span, Some(id)).await?;
         let past = |row: Incident| PastIncident {
             id: row.id,
             host: row.host,

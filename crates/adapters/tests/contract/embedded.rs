@@ -141,5 +141,7 @@ fn measured() -> Vec<Trial> {
         the_last_one_of_a_moment_counts,
         a_span_is_half_open,
         pages_hold_everything_once,
+        a_span_of_all_time_holds_everything,
+        risks_are_read_by_themselves,
     )
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
+use sqlx::Connection as _;
 use sre_space_adapters::database::Database;
 use sre_space_adapters::ledger::SqlLedger;
 use sre_space_adapters::memory::embedded::EmbeddedMemory;
@@ -16,7 +17,8 @@ use sre_space_peers::Postgres;
 use sre_space_ports::contract::{ledger, memory, signals, store};
 use sre_space_ports::ledger::Ledger;
 use sre_space_ports::memory::Memory;
-use sre_space_ports::signals::SignalStore;
+use sre_space_ports::signals::{Rows, SignalStore, Span};
+use sre_space_ports::source::Reading;
 use sre_space_ports::store::{Store, StoreError};
 
 use crate::run;
@@ -64,12 +66,16 @@ fn measuring(server: &Shared<Postgres>, promise: for<'a> fn(&'a signals::Open) -
 
 /// The server frees the lock of a session that was dropped when it notices, which takes it a moment.
 async fn postgres(url: &str) -> Arc<Database> {
+    opened(url).await.expect("opened")
+}
+
+async fn opened(url: &str) -> Result<Arc<Database>, StoreError> {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..250 {
         look.tick().await;
         match Database::postgres(url).await {
             Err(StoreError::Taken) => {}
-            opened => return opened.expect("opened"),
+            opened => return opened,
         }
     }
     panic!("the lock of the last session is never freed")
@@ -117,8 +123,8 @@ pub fn trials() -> Vec<Trial> {
     })
 }
 
-fn measured(server: &Shared<Postgres>) -> [Trial; 4] {
-    promises!(
+fn measured(server: &Shared<Postgres>) -> Vec<Trial> {
+    let promised = promises!(
         signals,
         "postgres",
         measuring,
@@ -127,11 +133,47 @@ fn measured(server: &Shared<Postgres>) -> [Trial; 4] {
         the_last_one_of_a_moment_counts,
         a_span_is_half_open,
         pages_hold_everything_once,
-    )
+        a_span_of_all_time_holds_everything,
+        risks_are_read_by_themselves,
+    );
+    let name = "signals/postgres/tables_of_another_program_are_left_alone";
+    let foreign = trial(name, server, |server| run(foreign(held(&server).url())));
+    promised.into_iter().chain([foreign]).collect()
 }
 
 async fn refused(url: String) {
     let first = postgres(&url).await;
     assert!(matches!(Database::postgres(&url).await.err(), Some(StoreError::Taken)));
     drop(first);
+}
+
+/// What a user's database may hold already, and what is said of it.
+const FOREIGN: [(&str, &str); 2] = [
+    ("CREATE TABLE metrics (id BIGINT, name TEXT)", "the table metrics there has no created_at, host"),
+    (
+        "CREATE TABLE metrics (id BIGINT, host VARCHAR(255), metric_name VARCHAR(255), value DOUBLE PRECISION,
+         timestamp TIMESTAMPTZ, created_at TIMESTAMPTZ);
+         INSERT INTO metrics (host, metric_name, timestamp) VALUES ('a', 'b', now()), ('a', 'b', now())",
+        "the table metrics there has several rows of one host, metric_name and timestamp",
+    ),
+];
+
+async fn foreign(url: String) {
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("connected");
+    for (before, said) in FOREIGN {
+        sqlx::raw_sql(before).execute(&mut connection).await.expect("made");
+        let refused = opened(&url).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains(said), "{refused}");
+        sqlx::raw_sql("DROP TABLE metrics").execute(&mut connection).await.expect("dropped");
+    }
+    let old = "CREATE TABLE metrics (id BIGSERIAL, host VARCHAR(255), metric_name VARCHAR(255), value DOUBLE PRECISION,
+               timestamp TIMESTAMPTZ, created_at TIMESTAMPTZ NOT NULL DEFAULT now());
+               INSERT INTO metrics VALUES (1, 'a', 'b', 1.5, '2014-04-01T00:00:00Z', '2014-04-01T00:00:00Z')";
+    sqlx::raw_sql(old).execute(&mut connection).await.expect("made");
+    let store = SqlSignals::new(postgres(&url).await);
+    let new = Reading { host: "a".into(), metric: "b".into(), at_ms: 1, value: 2.0 };
+    store.put(Rows::Metrics(&[new])).await.expect("written");
+    let ever = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
+    assert_eq!(store.metrics(ever).await.expect("read").len(), 2, "nothing is deleted on a server");
 }

@@ -16,7 +16,7 @@ use crate::exhaustion::Exhaustion;
 use crate::modal::{Band, Class, Detector, Finding, Judgement, Seen};
 use crate::undefined::Undefined;
 
-/// Incidents that are explained; more are counted.
+/// Incidents that are explained, the newest; more are counted.
 pub const MOST_INCIDENTS: usize = 100;
 /// Chains that are told of one incident.
 const MOST_CHAINS: usize = 20;
@@ -154,7 +154,7 @@ impl Report {
         let (alerts, untold) = judged(&all);
         let found = incidents(events);
         let mut graph = Graph::default();
-        let explained = found.iter().take(MOST_INCIDENTS).map(|one| explained(one, &all, &mut graph)).collect();
+        let explained = newest(&found).into_iter().map(|one| explained(one, &all, &mut graph)).collect();
         Self {
             analysed: Analysed {
                 from: events.iter().map(|event| event.at_ms).min().map(moment),
@@ -171,6 +171,15 @@ impl Report {
             graph,
         }
     }
+}
+
+/// The newest of the incidents, in the order of all.
+fn newest(all: &[Incident]) -> Vec<&Incident> {
+    let mut newest: Vec<&Incident> = all.iter().collect();
+    newest.sort_by_key(|one| std::cmp::Reverse(one.last_ms));
+    newest.truncate(MOST_INCIDENTS);
+    newest.sort_by(|one, other| (&one.host, one.first_ms).cmp(&(&other.host, other.first_ms)));
+    newest
 }
 
 fn judged(all: &AllSeries) -> (Vec<Alert>, Vec<Untold>) {

@@ -71,3 +71,22 @@ fn order_does_not_matter_and_nothing_is_nothing() {
     let nothing = Report::of(&[], 3);
     assert_eq!((nothing.alerts.len(), nothing.incidents.len(), nothing.analysed.refused), (0, 0, 3));
 }
+
+#[test]
+fn of_too_many_incidents_the_newest_are_explained() {
+    let error = |host: &str, hour: i64| SignalEvent {
+        at_ms: hour * 3_600_000,
+        host: host.to_owned(),
+        service: "application".to_owned(),
+        severity: crate::event::Severity::Error,
+        metric: crate::event::ERROR.to_owned(),
+        value: 1.0,
+        synthetic: false,
+    };
+    let old = (0..MOST_INCIDENTS as i64 + 5).map(|hour| error("a", hour));
+    let events: Vec<SignalEvent> = old.chain([error("b", 1_000)]).collect();
+    let report = Report::of(&events, 0);
+    assert_eq!((report.incidents.len(), report.incident_count), (MOST_INCIDENTS, MOST_INCIDENTS + 6));
+    let told = |at: usize| (report.incidents[at].host.as_str(), report.incidents[at].timestamp);
+    assert_eq!((told(0), told(MOST_INCIDENTS - 1)), (("a", 6 * 3_600_000), ("b", 1_000 * 3_600_000)));
+}

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use sre_space_coherence::event::SignalEvent;
 
-use crate::signals::{PAGE, PastIncident, Rows, SignalStore, Span};
+use crate::signals::{PAGE, Past, PastIncident, RISK_PREFIX, Rows, SignalStore, Span};
 use crate::source::Reading;
 use crate::store::StoreError;
 
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 struct Tables {
     metrics: BTreeMap<(i64, String, String), Reading>,
     events: BTreeMap<(i64, String, String, String), SignalEvent>,
-    incidents: BTreeMap<(i64, String), PastIncident>,
+    incidents: BTreeMap<String, PastIncident>,
     calls: usize,
 }
 
@@ -37,8 +37,13 @@ impl MemorySignals {
     }
 }
 
-fn page<K, T: Clone>(rows: &BTreeMap<K, T>, span: Span, at_ms: impl Fn(&T) -> i64) -> Vec<T> {
-    let within = rows.values().filter(|row| (span.since_ms..span.until_ms).contains(&at_ms(row)));
+/// Of rows in order of time a page, the newest first.
+fn page<'a, T: Clone + 'a>(
+    rows: impl DoubleEndedIterator<Item = &'a T>,
+    span: Span,
+    at_ms: impl Fn(&T) -> i64,
+) -> Vec<T> {
+    let within = rows.rev().filter(|row| (span.since_ms..span.until_ms).contains(&at_ms(row)));
     within.skip(span.offset).take(PAGE).cloned().collect()
 }
 
@@ -59,22 +64,26 @@ impl SignalStore for MemorySignals {
                     .map(|row| ((row.at_ms, row.host.clone(), row.metric.clone(), row.service.clone()), row.clone())),
             ),
             Rows::Incidents(rows) => {
-                tables.incidents.extend(rows.iter().map(|row| ((row.at_ms, row.id.clone()), row.clone())));
+                tables.incidents.extend(rows.iter().map(|row| (row.id.clone(), row.clone())));
             }
         }
         Ok(())
     }
 
     async fn metrics(&self, span: Span) -> Result<Vec<Reading>, StoreError> {
-        Ok(page(&self.tables().metrics, span, |row| row.at_ms))
+        Ok(page(self.tables().metrics.values(), span, |row| row.at_ms))
     }
 
     async fn events(&self, span: Span) -> Result<Vec<SignalEvent>, StoreError> {
-        Ok(page(&self.tables().events, span, |row| row.at_ms))
+        Ok(page(self.tables().events.values(), span, |row| row.at_ms))
     }
 
-    async fn incidents(&self, span: Span) -> Result<Vec<PastIncident>, StoreError> {
-        Ok(page(&self.tables().incidents, span, |row| row.at_ms))
+    async fn incidents(&self, span: Span, which: Past) -> Result<Vec<PastIncident>, StoreError> {
+        let tables = self.tables();
+        let is_wanted = |row: &&PastIncident| row.id.starts_with(RISK_PREFIX) == (which == Past::Risks);
+        let mut rows: Vec<&PastIncident> = tables.incidents.values().filter(is_wanted).collect();
+        rows.sort_by_key(|row| row.at_ms);
+        Ok(page(rows.into_iter(), span, |row| row.at_ms))
     }
 
     async fn newest_ms(&self) -> Result<Option<i64>, StoreError> {

@@ -1,6 +1,7 @@
 //! Measurements, events and past incidents in SQL: the tables `metrics`, `signal_events` and `signal_incidents`.
 
 pub(crate) mod rows;
+pub(crate) mod shape;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde::de::Error as _;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, query::Query};
 use sre_space_coherence::event::{Severity, SignalEvent};
-use sre_space_ports::signals::{PAGE, PastIncident, Rows, SignalStore, Span};
+use sre_space_ports::signals::{PAGE, Past, PastIncident, Rows, SignalStore, Span};
 use sre_space_ports::source::Reading;
 use sre_space_ports::store::StoreError;
 
@@ -89,26 +90,29 @@ impl Table {
         )
     }
 
-    /// A page of these expressions, in order of `time` and then of `id`.
-    fn page(&self, (dialect, time): (Dialect, &str), read: &[&str]) -> String {
+    /// A page of these expressions, by `time` and then by `id`, the last first; of the rows that `also` holds for.
+    fn page(&self, (dialect, time): (Dialect, &str), read: &[&str], also: &str) -> String {
         let (since, until) = match dialect {
             Dialect::Sqlite => ("$1", "$2"),
             Dialect::Postgres => ("CAST($1 AS TIMESTAMPTZ)", "CAST($2 AS TIMESTAMPTZ)"),
         };
         let (read, name) = (read.join(", "), self.name);
         format!(
-            "SELECT {read} FROM {name} WHERE {time} >= {since} AND {time} < {until} ORDER BY {time}, id LIMIT {PAGE} OFFSET $3"
+            "SELECT {read} FROM {name} WHERE {time} >= {since} AND {time} < {until} AND {also} \
+             ORDER BY {time} DESC, id DESC LIMIT {PAGE} OFFSET $3"
         )
     }
 }
 
-/// Forgets measurements a week after they were written: a server that looks at two days needs no more, and a disk ends.
-fn forget(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "DELETE FROM metrics WHERE created_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-7 days')",
-        Dialect::Postgres => "DELETE FROM metrics WHERE created_at < now() - INTERVAL '7 days'",
-    }
-}
+/// Every row.
+const ALL: &str = "1 = 1";
+
+/// Measurements are forgotten a week after they were written: a server that looks at two days needs no more, and a disk ends.
+const FORGET_METRICS: &str = "DELETE FROM metrics WHERE created_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-7 days')";
+/// Incidents, and risks nobody saw since, after a quarter of a year.
+const FORGET_INCIDENTS: &str =
+    "DELETE FROM signal_incidents WHERE created_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-90 days')
+     AND ts < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-90 days')";
 
 /// A time column as text, see [`written`].
 fn text_of(dialect: Dialect, time: &str) -> String {
@@ -144,6 +148,18 @@ impl SqlSignals {
             statement.execute(&mut *transaction).await.map_err(backend)?;
         }
         transaction.commit().await.map_err(backend)
+    }
+
+    /// Forgets what is old, in a file of our own; a table on a server may be somebody else's.
+    async fn forget(&self, statement: &'static str) -> Result<(), StoreError> {
+        match self.dialect() {
+            Dialect::Postgres => Ok(()),
+            Dialect::Sqlite => {
+                let mut transaction = self.database.begin().await?;
+                sqlx::query(statement).execute(&mut *transaction).await.map_err(backend)?;
+                transaction.commit().await.map_err(backend)
+            }
+        }
     }
 
     async fn page<T>(
@@ -189,9 +205,7 @@ impl SignalStore for SqlSignals {
                     to.bind(row.host.clone()).bind(row.metric.clone()).bind(row.value).bind(written(row.at_ms))
                 };
                 self.write(&METRICS, &rows, bind).await?;
-                let mut transaction = self.database.begin().await?;
-                sqlx::query(forget(dialect)).execute(&mut *transaction).await.map_err(backend)?;
-                transaction.commit().await.map_err(backend)
+                self.forget(FORGET_METRICS).await
             }
             Rows::Events(rows) => {
                 self.write(&EVENTS, &last_of_each(rows, id), |to, event| bind_event(to, event, dialect)).await
@@ -201,14 +215,15 @@ impl SignalStore for SqlSignals {
                     let named = to.bind(row.id.clone()).bind(row.host.clone());
                     named.bind(written(row.at_ms)).bind(row.report.to_string())
                 };
-                self.write(&INCIDENTS, &last_of_each(rows, |row| &row.id), bind).await
+                self.write(&INCIDENTS, &last_of_each(rows, |row| &row.id), bind).await?;
+                self.forget(FORGET_INCIDENTS).await
             }
         }
     }
 
     async fn metrics(&self, span: Span) -> Result<Vec<Reading>, StoreError> {
         let at = text_of(self.dialect(), "timestamp");
-        let sql = METRICS.page((self.dialect(), "timestamp"), &[&at, "host", "metric_name", "value"]);
+        let sql = METRICS.page((self.dialect(), "timestamp"), &[&at, "host", "metric_name", "value"], ALL);
         self.page(sql, span, reading).await
     }
 
@@ -217,13 +232,19 @@ impl SignalStore for SqlSignals {
         let value = "CAST(value AS DOUBLE PRECISION) AS value";
         let synthetic = "CAST(CAST(synthetic AS INTEGER) AS BIGINT) AS synthetic";
         let sql =
-            EVENTS.page((self.dialect(), "ts"), &[&at, "host", "service", "severity", "metric", value, synthetic]);
+            EVENTS.page((self.dialect(), "ts"), &[&at, "host", "service", "severity", "metric", value, synthetic], ALL);
         self.page(sql, span, event).await
     }
 
-    async fn incidents(&self, span: Span) -> Result<Vec<PastIncident>, StoreError> {
+    async fn incidents(&self, span: Span, which: Past) -> Result<Vec<PastIncident>, StoreError> {
         let at = text_of(self.dialect(), "ts");
-        let sql = INCIDENTS.page((self.dialect(), "ts"), &[&at, "id", "host", "CAST(report AS TEXT) AS report"]);
+        // SQLite's LIKE takes capitals for small letters.
+        let is_kind = match which {
+            Past::Incidents => "substr(id, 1, 5) <> 'risk:'",
+            Past::Risks => "substr(id, 1, 5) = 'risk:'",
+        };
+        let read = [at.as_str(), "id", "host", "CAST(report AS TEXT) AS report"];
+        let sql = INCIDENTS.page((self.dialect(), "ts"), &read, is_kind);
         self.page(sql, span, past).await
     }
 
@@ -304,5 +325,9 @@ mod tests {
         store.put(Rows::Metrics(std::slice::from_ref(&new))).await.expect("written");
         let ever = Span { since_ms: 0, until_ms: i64::MAX, offset: 0 };
         assert_eq!(store.metrics(ever).await.expect("read"), [new], "however long ago it was measured");
+        let past = PastIncident { id: "a".into(), host: "a".into(), at_ms: 1, report: serde_json::json!({}) };
+        store.put(Rows::Incidents(std::slice::from_ref(&past))).await.expect("written");
+        let kept = store.incidents(ever, Past::Incidents).await.expect("read");
+        assert_eq!(kept, [past], "however long ago it was");
     }
 }

@@ -6,9 +6,12 @@ use std::hash::Hash;
 use sha2::{Digest as _, Sha256};
 use sre_space_coherence::event::{SignalEvent, moment};
 
-/// A moment as the tables have it: UTC with three digits of a second, so that texts sort as times do.
+/// The beginning of the year 1, Unix ms: Postgres reads no ISO 8601 of a year before it.
+const YEAR_1_MS: i64 = -62_135_596_800_000;
+
+/// A moment as the tables have it: UTC with three digits of a second, so that texts sort as times do; none before the year 1.
 pub(crate) fn written(at_ms: i64) -> String {
-    moment(at_ms).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    moment(at_ms.max(YEAR_1_MS)).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// An event's id: a UUID of version 8 (RFC 9562, section 5.8) from what makes an event the same.
@@ -61,6 +64,7 @@ mod tests {
     #[test]
     fn a_moment_is_text_that_sorts() {
         assert_eq!(written(1_765_599_000_005), "2025-12-13T04:10:00.005Z");
+        assert_eq!(written(i64::MIN), "0001-01-01T00:00:00.000Z");
         assert!(written(0) < written(1) && written(i64::MIN) < written(0) && written(0) < written(i64::MAX));
     }
 }
