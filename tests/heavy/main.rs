@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sre_space_stage::disguise::{Disguise, Recording};
-use sre_space_stage::{PATIENCE, Setup, Stage, stays_quiet, text};
+use sre_space_stage::{PATIENCE, Setup, Stage, now_ms, opened_ms, stays_quiet, text, told};
 
 /// A quarter of an hour each of healthy traffic, of one unrelated error in a hundred, and of bursts and near silence: no
 /// incident. What was seen is left in `target/tmp`, one trace in twenty, for `tests/quiet` to tell again.
@@ -48,5 +48,36 @@ async fn a_missing_index_heals_at_once_with_each_of_the_others() {
         let resolved = |incident: &&Value| text(incident, "/state") == "resolved";
         assert_eq!(both.iter().filter(resolved).count(), 2, "{other}: {both:#?}");
         stage.proven().await;
+    }
+}
+
+/// Quotes a second that make the unbounded cache reach the process's limit in a minute and a half.
+const BUSY: f64 = 150.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_that_sense_off_both_are_noticed_later_or_never() {
+    for kind in ["memory", "retry-storm"] {
+        let env = vec![("SRE_SPACE_COHERENCE", "off".to_owned())];
+        let stage =
+            Stage::set(Setup { alone: true, load: BUSY, env, ..Setup::of(env!("CARGO_BIN_EXE_sre-space")) }).await;
+        let began_ms = now_ms();
+        stage.inject(kind).await;
+        let opened = stage.opened(PATIENCE).await;
+        let told_until_ms = opened.as_ref().map_or_else(now_ms, opened_ms);
+        stage
+            .until("the traffic generator's count of that second", PATIENCE, async || {
+                (stage.last_counted_ms()? > told_until_ms).then_some(())
+            })
+            .await;
+        // Without the harm there was nothing that the sense could have been earlier than.
+        let first_bad_ms =
+            stage.until("a failed or slow request", PATIENCE, async || stage.first_bad_ms(began_ms)).await;
+        println!("{kind}, the second sense off:");
+        told("first failed or slow request", began_ms, Some(first_bad_ms));
+        told("incident opened", began_ms, opened.as_ref().map(opened_ms));
+        if let Some(incident) = opened {
+            assert!(["error-rate", "latency"].contains(&text(&incident, "/signal/kind")), "{incident:#}");
+            assert!(first_bad_ms <= opened_ms(&incident), "{incident:#}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::calm::stays_quiet;
+pub use self::lookout::{now_ms, opened_ms, told};
 pub use self::start::edit;
 use self::start::{policies_with, prepare, processes, serve, start_plane};
 pub use sre_space_peers::free_port;
