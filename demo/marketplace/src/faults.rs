@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use git2::{Oid, Repository};
 
+use crate::deployer::Plan;
 use crate::git::{self, Edit};
 use crate::{reproduce, seed};
 
@@ -79,7 +80,7 @@ fn change(repo: &Path, (branch, title): (&str, &str), (file, from, to): (&str, &
     git::merge_pull_request(&repo, branch, title, &edits).map(drop)
 }
 
-/// Switches everything off and merges the owners' baseline back; answers that merge, where one was needed.
+/// Switches everything off and merges the owners' baseline back where it was left; answers that merge, where it is a release.
 pub fn resolve(data: &Path, repo: &Path) -> Result<Option<Oid>> {
     write(data, &BTreeSet::new())?;
     let repo = Repository::open_bare(repo)?;
@@ -94,5 +95,43 @@ pub fn resolve(data: &Path, repo: &Path) -> Result<Option<Oid>> {
     if edits.is_empty() {
         return Ok(None);
     }
-    git::merge_pull_request(&repo, "baseline", "Back to the baseline", &edits).map(Some)
+    let merged = git::merge_pull_request(&repo, "baseline", "Back to the baseline", &edits)?;
+    let files: Vec<String> = edits.into_iter().map(|(path, _)| path).collect();
+    let plan: Plan = serde_saphyr::from_str(&String::from_utf8(git::file(&repo, merged, "deploy.yaml")?)?)?;
+    Ok(plan.services.iter().any(|service| service.is_touched(&files)).then_some(merged))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::platform::{Platform, Ports};
+
+    #[test]
+    fn back_to_the_baseline_answers_a_merge_only_where_something_is_deployed_by_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let platform = Platform {
+            dir: dir.path().to_owned(),
+            repo: dir.path().join("marketplace.git"),
+            exe: "marketplace".into(),
+            exe_args: vec![],
+            ports: Ports { web: 1, quote_engine: 2, rating_provider: 3 },
+            otlp_endpoint: String::new(),
+            ingest_tokens: BTreeMap::new(),
+            load: 1.0,
+            is_uneven: false,
+            dirty_share: 0.0,
+        };
+        seed::ensure(&platform).expect("the repository");
+        let back = || resolve(dir.path(), &platform.repo).expect("resolved");
+        assert_eq!(back(), None);
+        inject(dir.path(), &platform.repo, MEMORY).expect("injected");
+        assert!(back().is_some(), "its configuration is another one");
+        let carried = ("checks/inc_01KAKX0000000000000000000A.yaml".to_owned(), Some(b"probe: {}\n".to_vec()));
+        let repo = Repository::open_bare(&platform.repo).expect("the repository");
+        git::merge_pull_request(&repo, "cure", "Carries a check", &[carried]).expect("merged");
+        assert_eq!(back(), None, "only a check is taken away again");
+        assert_eq!(back(), None, "and it is gone");
+    }
 }
