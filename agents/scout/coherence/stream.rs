@@ -26,7 +26,7 @@ const SPEAKING_STEPS: i64 = 2;
 /// Points of the window that a trend is taken from.
 const WINDOW: usize = FEWEST + 2;
 /// Points that say whether a rise slows down.
-const LONG: usize = 48;
+const LONG: usize = 36;
 /// The last step has to rise at least this part of the pace that matters.
 const STEP: f64 = 0.5;
 /// A rise slows down when its second half is slower than this part of the first.
