@@ -217,6 +217,14 @@ impl Senses {
         }
     }
 
+    /// Whether it is known of every service how many calls it usually makes: before, more of them are no news.
+    pub fn knows_usual(&self) -> bool {
+        self.watched.values().all(|watched| match &watched.gauge {
+            Gauge::Memory(_) => true,
+            Gauge::Calls(_) => watched.numbers().is_some(),
+        })
+    }
+
     /// What is watched under a key.
     pub fn get(&self, key: Key) -> Option<&Watched> {
         self.watched.get(&key)

@@ -138,6 +138,11 @@ impl Scout {
         good >= CALM_REQUESTS && self.all().all(clear)
     }
 
+    /// Whether the second sense knows what is usual, of all that it has heard of.
+    pub fn knows_usual(&self) -> bool {
+        self.senses.knows_usual()
+    }
+
     /// Whether a failure has passed by itself: its service is well, and Wald's test finds the very operation healthy by what it
     /// served lately. An operation that is not called tells nothing.
     pub fn passed(&self, signal: &Signal, now_ms: i64) -> bool {

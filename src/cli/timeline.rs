@@ -89,7 +89,11 @@ fn is_calm(context: &Context, service: &str, merged: Option<&str>) -> bool {
     let graph = scout.graph(now_ms);
     let served = graph.nodes.iter().any(|node| node.service == service && node.requests >= BASELINE_REQUESTS);
     let is_deployed = merged.is_none_or(|merged| graph.nodes.iter().any(|node| node.revision == merged));
-    served && is_deployed && scout.calm(service, now_ms) && graph.nodes.iter().all(|node| node.state == "healthy")
+    served
+        && is_deployed
+        && scout.calm(service, now_ms)
+        && scout.knows_usual()
+        && graph.nodes.iter().all(|node| node.state == "healthy")
 }
 
 /// Follows incidents opened since `since`, printing each step; answers the one that was resolved in time.

@@ -7,6 +7,11 @@ use crate::loops::{merges, small};
 
 /// Injects, waits for the end, and tells when what happened.
 async fn healed(stage: &Stage, kind: &str) -> Value {
+    stage
+        .until("what is usual to be known", PATIENCE, async || {
+            (stage.get("/status").await?["knows_usual"] == true).then_some(())
+        })
+        .await;
     let began_ms = now_ms();
     stage.inject(kind).await;
     let incident = stage.incident_in(&ENDS, PATIENCE).await;

@@ -316,3 +316,13 @@ fn what_the_second_sense_alone_suspects_takes_no_proven_cure_back() {
     let cured = Signal { operation: "GET /".into(), coherence: None, observed: 0.5, ..town.suspected[0].clone() };
     assert_eq!(town.recheck(&cured, town.now_ms - 20_000), Some(Outcome::Recovered));
 }
+
+#[test]
+fn what_is_usual_is_known_after_some_calm_seconds_and_not_before() {
+    let mut town = Town::new(true);
+    town.calls(4, |_| 1);
+    assert!(!town.scout.knows_usual());
+    town.calls(20, |_| 1);
+    assert!(town.scout.knows_usual());
+    assert!(Town::new(false).scout.knows_usual(), "switched off, there is nothing to know");
+}
