@@ -7,19 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 use sre_space_coherence::sentinel::{Domain, Judge, Limits, Report, Sensor, Sentinel, advanced};
-use sre_space_ports::source::{Reading, Source, Wanted};
+use sre_space_ports::source::{Reading, Source};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Hosts;
+use super::{Asking, Hosts};
 use crate::config;
 
-/// A source may answer this much later than it is asked, and what it measured until then is wanted too; and one host may be this
-/// much behind another.
-const SLACK_MS: i64 = 60_000;
-/// So many windows are asked for at first.
-const WINDOWS: i64 = 10;
+/// One host may be this much behind another.
+const BEHIND_MS: i64 = 60_000;
 /// A source that takes longer is asked again with the next look.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,8 +39,7 @@ pub struct Standing {
 pub struct Lookout {
     source: Arc<dyn Source>,
     poll: Duration,
-    since_ms: Option<i64>,
-    first_ms: i64,
+    asking: Asking,
     watch: Watch,
     /// Who else is told.
     standing: Arc<Mutex<Vec<Standing>>>,
@@ -57,8 +53,7 @@ impl Lookout {
         standing: Arc<Mutex<Vec<Standing>>>,
     ) -> Self {
         let watch = Watch::new(settings.limits, settings.advanced.then_some(advanced::judge as Judge));
-        let first_ms = settings.limits.window_ms.saturating_mul(WINDOWS);
-        Self { source, poll, since_ms: None, first_ms, watch, standing }
+        Self { source, poll, asking: Asking::of_windows(settings.limits.window_ms), watch, standing }
     }
 
     /// Looks until stopped.
@@ -86,12 +81,11 @@ impl Lookout {
     }
 
     async fn ask(&mut self) -> Result<Vec<Reading>, String> {
-        let asked_ms = Timestamp::now().as_millisecond();
-        let since_ms = self.since_ms.unwrap_or(asked_ms.saturating_sub(self.first_ms));
-        let wanted = Wanted { since_ms, until_ms: asked_ms.saturating_add(SLACK_MS), metrics: Vec::new() };
+        let wanted = self.asking.wanted(Timestamp::now().as_millisecond());
         let answer = timeout(PATIENCE, self.source.read(&wanted)).await;
         let told = answer.map_err(|_| "it does not answer".to_owned())?.map_err(|error| error.to_string())?;
-        self.since_ms = Some(told.readings.last().map_or(since_ms, |last| last.at_ms.saturating_sub(SLACK_MS)));
+        let newest = told.readings.last();
+        self.asking.goes_on_from(newest.map_or(wanted.since_ms, |newest| newest.at_ms.saturating_sub(BEHIND_MS)));
         Ok(told.readings)
     }
 

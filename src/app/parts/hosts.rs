@@ -21,8 +21,6 @@ use crate::ingest::tokens::IngestTokens;
 use crate::orchestrator::Context;
 use crate::sentinel::Lookout;
 
-/// Values of hosts that are kept of what is sent: ten minutes of forty hosts' vitals, every second.
-const MOST_READINGS: usize = 100_000;
 /// Batches that may wait to be read.
 const WAITING: usize = 256;
 
@@ -70,7 +68,7 @@ pub async fn watched(name: SourceName, settings: &Settings) -> Result<Heard> {
 
 /// Starts the task that keeps what is told of hosts.
 fn hire_keeper(crew: &mut Crew, feed: Box<dyn Feed>) -> Arc<OtlpMetrics> {
-    let kept = Arc::new(OtlpMetrics::of_hosts(Bounds { readings: MOST_READINGS, ..Bounds::default() }));
+    let kept = Arc::new(OtlpMetrics::of_hosts(Bounds::default()));
     let into = Arc::clone(&kept);
     crew.hire(Stage::Core, "host-metrics", OnEnd::StopServer, |stop| keep(into, feed, stop));
     kept

@@ -8,16 +8,11 @@ use jiff::Timestamp;
 use sre_space_coherence::sentinel::Vitals;
 use sre_space_coherence::sentinel::sim::SimHost;
 use sre_space_domain::plain;
-use sre_space_ports::source::{Reading, Source, SourceError, Wanted};
+use sre_space_ports::source::{Reading, Source, SourceError};
 
+use crate::app::Heard;
 use crate::crew::Crew;
-use crate::sentinel::Hosts;
-
-/// A source may answer this much later than it is asked, and what it measured until then is wanted too.
-const SLACK_MS: i64 = 60_000;
-
-/// So many windows are asked for at first.
-const WINDOWS: i64 = 10;
+use crate::sentinel::{Asking, Hosts};
 
 /// What one look is told.
 pub struct Tick {
@@ -42,10 +37,7 @@ pub struct Polled {
     source: Arc<dyn Source>,
     /// The host that is watched, once it is known.
     host: Option<String>,
-    /// From here on is asked, Unix ms; `None` before the first answer.
-    since_ms: Option<i64>,
-    /// How far back is asked at first.
-    first_ms: i64,
+    asking: Asking,
     hosts: Hosts,
     /// Who hears for it, where it is one that is sent to.
     _ears: Option<Crew>,
@@ -58,9 +50,14 @@ impl Feed {
     }
 
     /// A source, asked first for the windows that are compared with the present one.
-    pub fn polled((source, ears): (Arc<dyn Source>, Option<Crew>), host: Option<String>, window_ms: i64) -> Self {
-        let first_ms = window_ms.saturating_mul(WINDOWS);
-        Self::Polled(Polled { source, host, since_ms: None, first_ms, hosts: Hosts::default(), _ears: ears })
+    pub fn polled((source, ears): Heard, host: Option<String>, window_ms: i64) -> Self {
+        Self::Polled(Polled {
+            source,
+            host,
+            asking: Asking::of_windows(window_ms),
+            hosts: Hosts::default(),
+            _ears: ears,
+        })
     }
 
     /// Whether its time is its own.
@@ -101,21 +98,16 @@ impl Feed {
 
 impl Polled {
     async fn next(&mut self) -> Result<Tick, SourceError> {
-        let asked_ms = Timestamp::now().as_millisecond();
-        let wanted = Wanted {
-            since_ms: self.since_ms.unwrap_or(asked_ms.saturating_sub(self.first_ms)),
-            until_ms: asked_ms.saturating_add(SLACK_MS),
-            metrics: Vec::new(),
-        };
+        let wanted = self.asking.wanted(Timestamp::now().as_millisecond());
         let answer = self.source.read(&wanted).await;
         let now_ms = Timestamp::now().as_millisecond();
         match answer {
             Ok(told) => {
                 let told = self.take_in(now_ms, &told.readings);
-                self.since_ms = Some(told.last().map_or(wanted.since_ms, |look| look.at_ms.saturating_add(1)));
+                self.asking.goes_on_from(told.last().map_or(wanted.since_ms, |look| look.at_ms.saturating_add(1)));
                 Ok(Tick { now_ms, told, trouble: None })
             }
-            Err(error) if self.since_ms.is_none() && !error.is_transient() => Err(error),
+            Err(error) if self.asking.is_first() && !error.is_transient() => Err(error),
             Err(error) => Ok(Tick { now_ms, told: Vec::new(), trouble: Some(plain::prose(&error.to_string(), 300)) }),
         }
     }
