@@ -32,7 +32,7 @@ pub async fn run(
             () = stop.cancelled() => return,
             delivery = feed.next() => match delivery {
                 Some(delivery) => {
-                    hear(&scout, Telemetry::Traces, &delivery);
+                    hear(&scout, None, Telemetry::Traces, &delivery);
                     calm.take(&delivery.message);
                     if let Err(error) = feed.acknowledge(delivery.receipt).await {
                         warn!(%error, "a batch of spans was not acknowledged and will come again");
@@ -86,27 +86,24 @@ pub async fn listen(
             delivery = feed.next() => delivery,
         };
         let Some(delivery) = delivery else { return };
-        hear(&scout, telemetry, &delivery);
-        if telemetry == Telemetry::Metrics {
-            measure(&levels, &delivery.message);
-        }
+        hear(&scout, Some(&levels), telemetry, &delivery);
         if let Err(error) = feed.acknowledge(delivery.receipt).await {
             warn!(%error, "a batch was not acknowledged and will come again");
         }
     }
 }
 
-/// What is malformed Scout has told of.
-fn measure(levels: &Levels, message: &Message) {
-    _ = decode::points(&message.body, &mut |point| levels.observe(&point, message.received_ms));
-}
-
-fn hear(scout: &Mutex<Scout>, telemetry: Telemetry, delivery: &Delivery) {
+fn hear(scout: &Mutex<Scout>, levels: Option<&Levels>, telemetry: Telemetry, delivery: &Delivery) {
     let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
     let Message { body, source, received_ms, .. } = &delivery.message;
     let read = match telemetry {
         Telemetry::Traces => decode::spans(body, &mut |span| scout.observe(&span, source, *received_ms)),
-        Telemetry::Metrics => decode::points(body, &mut |point| scout.observe_point(&point, source, *received_ms)),
+        Telemetry::Metrics => decode::points(body, &mut |point| {
+            scout.observe_point(&point, source, *received_ms);
+            if let Some(levels) = levels {
+                levels.observe(&point, *received_ms);
+            }
+        }),
         Telemetry::Logs => decode::records(body, &mut |record| scout.observe_record(&record)),
     };
     if let Err(error) = read {
