@@ -137,12 +137,14 @@ async fn verdict(turn: &Turn<'_>, incident: &Incident) -> Fallible<Verdict> {
         let question = guardrail::question(&case).ok_or("there is nothing to judge")?;
         Fallible::Ok(guardrail::rule(turn.parts.policy.as_ref(), &question, &proposal.digest))
     };
-    let is_denied_anyway = judged(BTreeSet::new())?.decision == Decision::Deny;
     let deadline = Instant::now() + turn.patience.veto;
     let mut look = looks(turn.patience.look);
     loop {
-        let verdict = judged(turn.vetoes())?;
-        if verdict.decision != Decision::Deny || is_denied_anyway || Instant::now() >= deadline {
+        let vetoes = turn.vetoes();
+        let may_pass = !vetoes.is_empty() && Instant::now() < deadline;
+        let verdict = judged(vetoes)?;
+        let is_denied = verdict.decision == Decision::Deny;
+        if !(is_denied && may_pass && judged(BTreeSet::new())?.decision != Decision::Deny) {
             return Ok(verdict);
         }
         look.tick().await;

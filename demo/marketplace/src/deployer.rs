@@ -14,7 +14,7 @@ use git2::{Oid, Repository};
 use serde::Deserialize;
 
 use crate::cage::Cage;
-use crate::platform::Platform;
+use crate::platform::{self, Platform};
 use crate::process::Process;
 use crate::{git, lifeline};
 
@@ -126,7 +126,7 @@ impl Deployer {
             }
             None => {
                 let port = self.platform.ports.of(&plan.name).context("the plan names a service without a port")?;
-                (listen(port).with_context(|| format!("{} cannot listen on {port}", plan.name))?, None)
+                (listen_once_free(port).with_context(|| format!("{} cannot listen on {port}", plan.name))?, None)
             }
         };
         match self.start(&plan, commit, release, &socket) {
@@ -193,10 +193,10 @@ impl Deployer {
 }
 
 /// Listens for a service; a connection that goes out may hold the port for a moment.
-fn listen(port: u16) -> io::Result<TcpListener> {
+fn listen_once_free(port: u16) -> io::Result<TcpListener> {
     let began = Instant::now();
     loop {
-        match TcpListener::bind(("127.0.0.1", port)) {
+        match platform::listen(port) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {
                 std::thread::sleep(LOOK);
             }
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_for_a_moment_is_waited_for() {
-        let held = listen(0).expect("a port");
+        let held = platform::listen(0).expect("a port");
         let port = held.local_addr().expect("an address").port();
-        let waiting = std::thread::spawn(move || listen(port));
+        let waiting = std::thread::spawn(move || listen_once_free(port));
         std::thread::sleep(LOOK / 2);
         assert!(!waiting.is_finished(), "nobody can listen where somebody does");
         drop(held);

@@ -53,7 +53,8 @@ impl Ports {
 /// The name under which the deployer sends telemetry of the processes it runs: that of its ingest token.
 pub const DEPLOYER: &str = "deployer";
 
-fn listen(port: u16) -> io::Result<TcpListener> {
+/// Listens on a port of the loopback interface; 0 is any.
+pub(crate) fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
