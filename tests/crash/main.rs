@@ -113,10 +113,11 @@ async fn tells_once(point: String) {
     let incident = stage.incident_in(&ENDS, PATIENCE).await;
     assert_eq!(incident["state"], "escalated", "{incident:#}");
     let id = incident["id"].as_str().expect("an id").to_owned();
+    let reason = incident["escalation"]["reason"].clone();
     stage
         .until("both channels in the books", PATIENCE, async || {
             let rows = stage.events(&id).await;
-            let call = |row: &&Value| row["data"]["notice"]["what"] == serde_json::json!({"call": "policy-denied"});
+            let call = |row: &&Value| row["data"]["notice"]["what"] == serde_json::json!({"call": reason});
             (rows.iter().filter(call).count() == 2).then_some(())
         })
         .await;

@@ -8,6 +8,7 @@ use sre_space_domain::ids::Sha;
 use sre_space_ports::forge::ForgeError;
 use thiserror::Error;
 
+use super::lock::Waiting;
 use crate::forge::{EMAIL, NAME};
 
 /// What went wrong inside: git's own word, or already the port's.
@@ -77,14 +78,18 @@ impl Git {
 
     /// Moves a reference from `from` (`None`: it must not exist) to `to`.
     pub(super) fn swap(&self, reference: &str, from: Option<Oid>, to: Oid, why: &str) -> Result<Swap, Trouble> {
-        let moved = match from {
-            Some(from) => self.repo.reference_matching(reference, to, true, from, why),
-            None => self.repo.reference(reference, to, false, why),
-        };
-        match moved {
-            Ok(_) => Ok(Swap::Done),
-            Err(error) if is_lost_race(error.code()) => Ok(Swap::Lost),
-            Err(error) => Err(error.into()),
+        let waiting = Waiting::of(self.repo.path(), reference);
+        loop {
+            let moved = match from {
+                Some(from) => self.repo.reference_matching(reference, to, true, from, why),
+                None => self.repo.reference(reference, to, false, why),
+            };
+            match moved {
+                Ok(_) => return Ok(Swap::Done),
+                Err(error) if error.code() == ErrorCode::Locked => waiting.step()?,
+                Err(error) if is_lost_race(error.code()) => return Ok(Swap::Lost),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -99,9 +104,9 @@ impl Git {
     }
 }
 
-/// Another writer moved the reference, made it, or is about to.
+/// Another writer moved the reference or made it.
 fn is_lost_race(code: ErrorCode) -> bool {
-    [ErrorCode::Modified, ErrorCode::Exists, ErrorCode::Locked].contains(&code)
+    [ErrorCode::Modified, ErrorCode::Exists].contains(&code)
 }
 
 /// The house's name under a commit made at `at`.

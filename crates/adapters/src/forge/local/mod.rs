@@ -8,6 +8,7 @@
 
 mod cover;
 mod git;
+mod lock;
 mod meta;
 mod pulls;
 mod read;

@@ -9,6 +9,8 @@ use sre_space_ports::contract::forge::proposal;
 use sre_space_ports::forge::{Changes, Checks, CommitRequest, ForgeError, Issues, PullRequestDraft, Repository};
 use tempfile::TempDir;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -71,6 +73,15 @@ impl Repo {
 
     fn green(&self, commit: &Sha) {
         self.report(commit, &format!("{{\"sha\":\"{commit}\",\"state\":\"success\",\"summary\":\"\"}}"));
+    }
+
+    /// The lock file of a writer who took it this long ago.
+    fn lock(&self, reference: &str, age: Duration) -> PathBuf {
+        let path = self.folder.path().join(format!("{reference}.lock"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let lock = std::fs::File::create(&path).expect("a lock");
+        lock.set_modified(std::time::SystemTime::now() - age).expect("a time");
+        path
     }
 
     async fn propose(&self, judged: &Judged) -> Result<(Sha, u64), ForgeError> {
@@ -317,10 +328,11 @@ async fn a_report_that_is_not_clearly_green_is_not_green() {
     assert_eq!(repo.forge.checks(&head).await.expect("checks"), Checks::Passed(String::new()));
 }
 
-/// Two forges on one repository share no lock, as two processes do.
+/// Two forges on one repository share no lock, as two processes do. One more was killed while it wrote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_of_several_processes_lose_nothing() {
     let repo = Repo::plain();
+    repo.lock("refs/forge/meta", lock::ABANDONED);
     let forges: Vec<_> = (0..4).map(|_| LocalForge::open(repo.folder.path(), "main", "").expect("open")).collect();
     let open = |index: usize| {
         let forge = Arc::clone(&forges[index % forges.len()]);
@@ -334,4 +346,21 @@ async fn writers_of_several_processes_lose_nothing() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_lock_is_respected_until_its_writer_counts_as_dead() {
+    let repo = Repo::plain();
+    let judged = turn(&repo);
+    let branch = repo.lock(&format!("refs/heads/{BRANCH}"), Duration::ZERO);
+    let refused = repo.propose(&judged).await.expect_err("it is locked");
+    let wait = refused.wait().expect("when to come back");
+    assert!(refused.is_transient() && wait < lock::ABANDONED && wait > Duration::from_secs(5), "{refused:?}");
+    assert!(branch.exists(), "a writer may hold it");
+    for reference in [&format!("refs/heads/{BRANCH}"), "refs/pull/1/head", "refs/forge/meta", "refs/heads/main"] {
+        repo.lock(reference, lock::ABANDONED);
+    }
+    let (head, number) = repo.propose(&judged).await.expect("the lock was abandoned");
+    repo.green(&head);
+    repo.forge.merge(&judged.merge, number, &head).await.expect("the lock was abandoned");
 }
