@@ -3,7 +3,8 @@
 //!     cargo bench --bench coherence
 //!
 //! Prints each with its limit, the median of several, and ends with 1 when one is exceeded. Through HTTP it is the product's own
-//! program with a recording of two signals over 24 hours; the first answer, for which the file is read, is printed beside.
+//! program with a recording of two signals over 24 hours, which it reads when it starts; the first answer of all, and the answer
+//! for which the file is read and parsed anew because it was written again, are printed beside.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -28,12 +29,14 @@ fn main() -> Answer<ExitCode> {
     let (port, mut server) = serve(dir.path())?;
     let first = request(port);
     let requests: Answer<Vec<f64>> = (0..TIMES).map(|_| request(port)).collect();
+    let anew: Answer<Vec<f64>> = (0..TIMES).map(|_| touch(dir.path()).and_then(|()| request(port))).collect();
     server.kill()?;
     server.wait()?;
-    let (first, requests) = (first?, median(requests?));
+    let (first, requests, anew) = (first?, median(requests?), median(anew?));
     println!("mean, stdev and risk of {RECORDS} scores: {compute:8.3} ms (limit {COMPUTE_MS})");
     println!("the window of them through HTTP:      {requests:8.3} ms (limit {REQUEST_MS})");
-    println!("the same when its file is read first: {first:8.3} ms");
+    println!("the first answer after the start:     {first:8.3} ms");
+    println!("after the file was written again:     {anew:8.3} ms");
     let holds = compute <= COMPUTE_MS && requests <= REQUEST_MS;
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -81,6 +84,12 @@ fn serve(dir: &Path) -> Answer<(u16, Child)> {
         return Err(format!("it did not start: {}", server.wait()?).into());
     }
     Ok((port, server))
+}
+
+/// Makes the recording another one for whoever asks next.
+fn touch(dir: &Path) -> Answer<()> {
+    let file = std::fs::File::options().append(true).open(dir.join("mock.json"))?;
+    Ok(file.set_modified(std::time::SystemTime::now())?)
 }
 
 /// Two signals, each every 1.728 s over 24 hours.

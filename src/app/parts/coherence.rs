@@ -47,7 +47,7 @@ type Open = (Option<Arc<dyn Summaries>>, Option<Arc<Upstream>>);
 
 pub(super) fn summaries(settings: &Coherence) -> Result<Open> {
     if let Some(path) = &settings.mock {
-        return Ok((Some(Arc::new(Recording::new(path.clone()))), None));
+        return Ok((Some(Arc::new(Recording::new(path.clone()).read_ahead())), None));
     }
     let Some(set) = &settings.darshan else { return Ok((None, None)) };
     let darshan = Darshan::new(Connection {

@@ -3,6 +3,7 @@
 mod as_source;
 mod darshan;
 mod loose;
+mod names;
 mod page;
 mod recording;
 mod retry;

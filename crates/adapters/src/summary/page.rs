@@ -3,8 +3,6 @@
 //! A row is `{"timestamp", "signal_id", "coherenceScore", "agentStates", "eventCount"}`. One that is not as it should be is
 //! counted, with why, and left out.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,16 +12,13 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use sre_space_ports::summary::Record;
 
 use super::loose::{Key, Loose, MOST_STATES, Row, States};
+use super::names::Names;
 use super::{MIB, MOST_HELD, MOST_RECORDS};
 
 /// Reasons that are named.
 const MOST_REASONS: usize = 100;
 /// Characters of the reason why a page cannot be read.
 const LONGEST_REASON: usize = 200;
-/// Bytes of a name.
-const LONGEST_NAME: usize = 128;
-/// Names of signals and states that are told apart.
-const MOST_NAMES: usize = 10_000;
 
 /// How many agents are in which state.
 type AgentStates = Box<[(Arc<str>, f64)]>;
@@ -37,7 +32,7 @@ pub(super) struct Rows {
     refused: Vec<String>,
     refused_rows: u64,
     seen: u64,
-    names: HashSet<Arc<str>>,
+    names: Names,
 }
 
 /// Everything that was read: ordered, each (signal, moment) once.
@@ -61,10 +56,15 @@ impl Rows {
 
     /// All of it. Of several rows for one (signal, moment) the last one read counts.
     pub(super) fn gathered(mut self) -> Gathered {
-        self.records.reverse();
-        // Stable, so that of equals the last one read comes first and is the one that is kept.
-        self.records.sort_by(|a, b| (a.at, &a.signal).cmp(&(b.at, &b.signal)));
-        self.records.dedup_by(|a, b| a.at == b.at && a.signal == b.signal);
+        fn key(record: &Record) -> (Timestamp, Option<&str>) {
+            (record.at, record.signal.as_deref())
+        }
+        if !self.records.is_sorted_by(|a, b| key(a) < key(b)) {
+            self.records.reverse();
+            // Stable, so that of equals the last one read comes first and is the one that is kept.
+            self.records.sort_by(|a, b| key(a).cmp(&key(b)));
+            self.records.dedup_by(|a, b| key(a) == key(b));
+        }
         let (refused, refused_rows) = (self.refused.into(), self.refused_rows);
         Gathered { records: self.records.into(), refused, refused_rows }
     }
@@ -111,8 +111,8 @@ impl Rows {
         };
         let signal = match signal {
             Loose::Nothing => None,
-            Loose::Text(name) if is_name(&name) => Some(self.name(&name)?),
-            Loose::Text(_) | Loose::Number(_) | Loose::Other => return Err("signal_id is no name"),
+            Loose::Text(name) => Some(self.names.of(&name)?.ok_or("signal_id is no name")?),
+            Loose::Number(_) | Loose::Other => return Err("signal_id is no name"),
         };
         let (agent_states, event_count) = (self.states(states)?, count(&events)?);
         Ok(Record { at, signal, coherence_score, agent_states, event_count })
@@ -125,33 +125,15 @@ impl Rows {
         if states.len() > MOST_STATES {
             return Err("agentStates has more than 64 states");
         }
-        let named = |(name, count): (Cow<'_, str>, Loose<'_>)| match count {
-            Loose::Number(count) if count.is_finite() && is_name(&name) => Ok((self.name(&name)?, count)),
-            Loose::Number(_) | Loose::Text(_) | Loose::Nothing | Loose::Other => {
-                Err("agentStates is no map of names to numbers")
-            }
-        };
-        states.into_iter().map(named).collect()
-    }
-
-    /// One copy of each name, however many rows have it.
-    fn name(&mut self, name: &str) -> Result<Arc<str>, &'static str> {
-        if let Some(known) = self.names.get(name) {
-            return Ok(Arc::clone(known));
+        const NO_MAP: &str = "agentStates is no map of names to numbers";
+        let mut named = Vec::with_capacity(states.len());
+        for (name, count) in states {
+            let Loose::Number(count) = count else { return Err(NO_MAP) };
+            let name = self.names.of(&name)?.filter(|_| count.is_finite()).ok_or(NO_MAP)?;
+            named.push((name, count));
         }
-        if self.names.len() >= MOST_NAMES {
-            return Err("there are too many different names");
-        }
-        let new: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&new));
-        Ok(new)
+        Ok(named.into())
     }
-}
-
-/// A name is short, and begins so that neither a spreadsheet nor a shell takes it for something else.
-pub(super) fn is_name(text: &str) -> bool {
-    let begins_well = text.chars().next().is_some_and(|first| first.is_alphanumeric() || first == '_');
-    begins_well && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control)
 }
 
 /// A whole number that is not below 0; `None` where there is none.

@@ -31,6 +31,25 @@ impl Recording {
     pub fn new(path: PathBuf) -> Self {
         Self { path, held: Arc::default(), tally: Tally::default() }
     }
+
+    /// The same, read already in the background, so that whoever asks first need not wait for that. A file that cannot be read is
+    /// told of in the log.
+    #[must_use]
+    pub fn read_ahead(self) -> Self {
+        let (path, held) = (self.path.clone(), Arc::clone(&self.held));
+        std::thread::spawn(move || {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = look(&path, &mut held) {
+                tracing::warn!(%error, "the recording cannot be used as it is; it is looked at again when it is asked for");
+            }
+        });
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_read(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 #[async_trait]
@@ -75,7 +94,7 @@ fn look(path: &Path, held: &mut Option<(Stamp, Latest)>) -> Result<Latest, Sourc
     {
         return Ok(latest.clone());
     }
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(usize::try_from(about.len().min(MOST_BYTES) + 1).unwrap_or_default());
     file.take(MOST_BYTES + 1).read_to_end(&mut body).map_err(refused)?;
     if body.len() as u64 > MOST_BYTES {
         return Err(unreadable(format!("it has more than {MOST_BYTES} bytes")));

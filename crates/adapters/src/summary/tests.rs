@@ -292,3 +292,18 @@ async fn a_recording_is_used_exactly_and_read_again_once_it_has_changed() {
     std::fs::write(&path, "{\"data\": [NaN]}").expect("written");
     assert!(matches!(recording.latest(asking()).await, Err(SourceError::Unreadable { .. })));
 }
+
+#[tokio::test]
+async fn a_recording_that_was_read_ahead_is_there_when_it_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mock.json");
+    let missing = Recording::new(path.clone()).read_ahead();
+    missing.latest(asking()).await.expect_err("no file");
+    std::fs::write(&path, page(&[row(0, "s-001", 87.2)], Value::Null).1.to_string()).expect("written");
+    assert_eq!(missing.latest(asking()).await.expect("it is there now").records.len(), 1);
+    let recording = Recording::new(path).read_ahead();
+    while !recording.is_read() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(recording.latest(asking()).await.expect("told").records.len(), 1);
+}
