@@ -85,9 +85,10 @@ fn color(status: Status) -> Color {
 fn header(look: &Look, is_paused: bool) -> Paragraph<'_> {
     let report = &look.report;
     let lag = report.lag_s.map_or_else(|| "?".to_owned(), |lag_s| format!("{lag_s:.0} s"));
+    // The narrative says why, where there is room for it.
     let mode = match &report.mode {
-        Mode::Advanced => "advanced".to_owned(),
-        Mode::Basic { cause } => format!("basic ({cause})"),
+        Mode::Advanced => "advanced",
+        Mode::Basic { .. } => "basic",
     };
     let (source, host, at, tick) = (look.source, &report.host, clock(report.at), report.tick);
     let place = format!("  host {host}  source {source}  {at}  look {tick}  lag {lag}  {mode}");
@@ -122,9 +123,12 @@ fn sparkline(
     points: impl DoubleEndedIterator<Item = (Option<f64>, bool)> + ExactSizeIterator,
 ) {
     let fit = usize::from(area.width.saturating_sub(2));
+    // The lowest of a row's eight steps: what is not nothing is seen, however little it is.
+    let least = most / f64::from(8 * area.height.saturating_sub(2).max(1));
     let bar = |(value, is_red): (Option<f64>, bool)| {
         let style = Style::new().fg(if is_red { Color::Red } else { Color::Green });
-        SparklineBar::from(value.map(|value| (value.max(0.0) * STEPS) as u64)).style(style)
+        let drawn = value.map(|value| if value > 0.0 { value.max(least) } else { 0.0 });
+        SparklineBar::from(drawn.map(|value| (value * STEPS).ceil() as u64)).style(style)
     };
     let bars: Vec<SparklineBar> = points.rev().take(fit).map(bar).collect();
     let drawn = Sparkline::default().block(Block::bordered().title(title)).max((most * STEPS) as u64);
