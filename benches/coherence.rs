@@ -89,7 +89,7 @@ fn serve(dir: &Path) -> Answer<(u16, Child)> {
 /// Makes the recording another one for whoever asks next.
 fn touch(dir: &Path) -> Answer<()> {
     let file = std::fs::File::options().append(true).open(dir.join("mock.json"))?;
-    Ok(file.set_modified(std::time::SystemTime::now())?)
+    Ok(file.set_modified(jiff::Timestamp::now().into())?)
 }
 
 /// Two signals, each every 1.728 s over 24 hours.

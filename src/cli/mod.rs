@@ -5,6 +5,7 @@ mod chaos;
 mod check;
 mod client;
 mod demo;
+mod export;
 mod marketplace_alone;
 mod memory;
 mod people;
@@ -23,6 +24,11 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::export::{Destination, Export};
 use crate::config::{Given, KEYS, Mistakes};
 
 /// Exit code: done and good.
@@ -156,28 +162,34 @@ fn usage() -> String {
 
 fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {
     let given = Given::collect(file.as_deref()).map_err(anyhow::Error::from);
-    log(given.as_ref().ok().and_then(|given| given.0.get("SRE_SPACE_LOG")).map_or("auto", String::as_str));
-    match given.and_then(command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("sre-space: {error:#}");
-            if error.is::<Mistakes>() { WRONG } else { BAD }
+    let done = given.and_then(|given| {
+        let to = Destination::of(&given)?;
+        let export = Export::begin(&given, &to)?;
+        log(given.0.get("SRE_SPACE_LOG").map_or("auto", String::as_str), export.as_ref());
+        if let Destination::Itself(name) = to {
+            tracing::warn!("{name} names this server's own receiver: it does not watch itself, and sends no spans");
         }
-    }
+        command(given)
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("sre-space: {error:#}");
+        if error.is::<Mistakes>() { WRONG } else { BAD }
+    })
 }
 
 /// Starts the log: warnings, and what the Data Coherence Engine computes for whom. JSON, unless a person reads it.
-fn log(form: &str) {
+fn log(form: &str, export: Option<&Export>) {
     use std::io::{IsTerminal as _, stderr};
     let usual =
         || tracing_subscriber::EnvFilter::new("warn,sre_space::coherence=info,sre_space::monitor::coherence=info");
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    if form == "json" || (form == "auto" && !stderr().is_terminal()) {
-        log.json().flatten_event(true).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let lines = if form == "json" || (form == "auto" && !stderr().is_terminal()) {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).with_filter(filter).boxed()
     } else {
-        log.init();
-    }
+        lines.with_filter(filter).boxed()
+    };
+    tracing_subscriber::registry().with(lines).with(export.map(Export::layer)).init();
 }
 
 fn settings_help() -> String {

@@ -1,5 +1,7 @@
 //! `serve`: the control plane alone, for real use.
 
+use std::io::Write as _;
+
 use anyhow::Result;
 use clap::Args as ClapArgs;
 
@@ -25,14 +27,20 @@ pub fn run(args: Args, mut given: Given) -> Result<u8> {
     on_runtime(async move {
         let doors = Doors::open(&settings, false).await?;
         let parts = Parts::open(&settings).await?;
-        println!("sre-space serves http://{}", doors.http.local_addr()?);
-        for (name, listener) in [("OTLP/gRPC", &doors.otlp_grpc), ("OTLP/HTTP", &doors.otlp_http)] {
-            match listener {
-                Some(listener) => println!("{name} on {}", listener.local_addr()?),
-                None => println!("{name} is off"),
-            }
-        }
+        // That nobody reads what it prints is no reason not to serve.
+        _ = std::io::stdout().write_all(where_it_serves(&doors)?.as_bytes());
         let app = App::build(&settings, parts, doors, settings.demo.clone().map(DemoPlane::new)).await?;
         Ok(if app.run(interrupted()).await { GOOD } else { BAD })
     })
+}
+
+fn where_it_serves(doors: &Doors) -> std::io::Result<String> {
+    let mut told = format!("sre-space serves http://{}\n", doors.http.local_addr()?);
+    for (name, listener) in [("OTLP/gRPC", &doors.otlp_grpc), ("OTLP/HTTP", &doors.otlp_http)] {
+        told += &match listener {
+            Some(listener) => format!("{name} on {}\n", listener.local_addr()?),
+            None => format!("{name} is off\n"),
+        };
+    }
+    Ok(told)
 }

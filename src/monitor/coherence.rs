@@ -6,7 +6,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{MatchedPath, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -17,7 +17,8 @@ use sre_space_coherence::window::Window;
 use sre_space_ports::rolling::{MOST_REPORTS, Wish};
 use sre_space_ports::source::SourceError;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info, info_span};
 
 use super::Desk;
 use super::problem::Problem;
@@ -41,8 +42,8 @@ pub(super) fn router() -> Router<Arc<Desk>> {
         .route("/coherence/history", get(history))
 }
 
-async fn figures(State(desk): Shared, Query(asked): Asked, headers: HeaderMap) -> Response {
-    counted(&desk, &headers, async |id| {
+async fn figures(State(desk): Shared, Query(asked): Asked, route: MatchedPath, headers: HeaderMap) -> Response {
+    counted(&desk, &route, &headers, async |id| {
         let question = Question { window: window(&asked)?, signal: signal(&asked)? };
         let report = desk.coherence.report(&question, Timestamp::now(), &id).await;
         report.map(|report| Json(json!(report))).map_err(|why| no_figures(&why))
@@ -50,8 +51,8 @@ async fn figures(State(desk): Shared, Query(asked): Asked, headers: HeaderMap) -
     .await
 }
 
-async fn history(State(desk): Shared, Query(asked): Asked, headers: HeaderMap) -> Response {
-    counted(&desk, &headers, async |_id| {
+async fn history(State(desk): Shared, Query(asked): Asked, route: MatchedPath, headers: HeaderMap) -> Response {
+    counted(&desk, &route, &headers, async |_id| {
         let wish = Wish { limit: limit(&asked)?, signal: signal(&asked)?, window: window(&asked)? };
         match desk.coherence.history(&wish).await {
             Some(Ok(reports)) => Ok(Json(json!(reports))),
@@ -65,10 +66,16 @@ async fn history(State(desk): Shared, Query(asked): Asked, headers: HeaderMap) -
     .await
 }
 
-/// Answers a request, counts it, and sends its id back.
-async fn counted(desk: &Desk, headers: &HeaderMap, answer: impl AsyncFnOnce(RequestId) -> Answer) -> Response {
+/// Answers a request in a span of its own, counts it, and sends its id back.
+async fn counted(
+    desk: &Desk,
+    route: &MatchedPath,
+    headers: &HeaderMap,
+    answer: impl AsyncFnOnce(RequestId) -> Answer,
+) -> Response {
     let (began, id) = (Instant::now(), RequestId::of(headers));
-    let mut response = answer(id.clone()).await.into_response();
+    let span = request(route.as_str(), &id);
+    let mut response = answer(id.clone()).instrument(span.clone()).await.into_response();
     let (status, took) = (response.status(), began.elapsed());
     let outcome = match status {
         status if status.is_success() => Outcome::Told,
@@ -77,11 +84,29 @@ async fn counted(desk: &Desk, headers: &HeaderMap, answer: impl AsyncFnOnce(Requ
     };
     desk.coherence.answered(outcome, took);
     let latency_ms = took.as_secs_f64() * 1e3;
-    info!(event = "request", request_id = id.as_str(), status = status.as_u16(), latency_ms);
+    span.in_scope(|| info!(event = "request", request_id = id.as_str(), status = status.as_u16(), latency_ms));
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     if let Some(id) = id.to_header() {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// A request as OpenTelemetry's conventions for HTTP servers have it.
+fn request(route: &str, id: &RequestId) -> Span {
+    info_span!(
+        "request",
+        otel.name = format!("GET {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = "GET",
+        http.route = route,
+        http.response.status_code = Empty,
+        request_id = id.as_str(),
+    )
 }
 
 fn no_figures(why: &NoFigures) -> Problem {

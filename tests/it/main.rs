@@ -3,6 +3,7 @@
 
 mod analysis;
 mod attempts;
+mod export;
 mod files;
 mod loops;
 mod model;

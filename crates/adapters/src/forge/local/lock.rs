@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sre_space_ports::forge::ForgeError;
 
-use super::git::Trouble;
+use super::git::{Trouble, now};
 
 /// For how long a lock may stand before its writer counts as dead.
 pub(super) const ABANDONED: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ impl Waiting {
     fn left(&self) -> Result<Option<Duration>, Trouble> {
         match self.lock.metadata().and_then(|lock| lock.modified()) {
             Ok(made) => {
-                let age = SystemTime::now().duration_since(made).unwrap_or_default();
+                let age = SystemTime::from(now()).duration_since(made).unwrap_or_default();
                 Ok(Some(ABANDONED.saturating_sub(age)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -80,7 +80,7 @@ impl Repo {
         let path = self.folder.path().join(format!("{reference}.lock"));
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         let lock = std::fs::File::create(&path).expect("a lock");
-        lock.set_modified(std::time::SystemTime::now() - age).expect("a time");
+        lock.set_modified(std::time::SystemTime::from(Timestamp::now()) - age).expect("a time");
         path
     }
 
