@@ -27,10 +27,11 @@ pub fn run(args: Args, mut given: Given) -> Result<u8> {
     on_runtime(async move {
         let doors = Doors::open(&settings, false).await?;
         let parts = Parts::open(&settings).await?;
+        let interrupted = interrupted();
         // That nobody reads what it prints is no reason not to serve.
         _ = std::io::stdout().write_all(where_it_serves(&doors)?.as_bytes());
         let app = App::build(&settings, parts, doors, settings.demo.clone().map(DemoPlane::new)).await?;
-        Ok(if app.run(interrupted()).await { GOOD } else { BAD })
+        Ok(if app.run(interrupted).await { GOOD } else { BAD })
     })
 }
 
