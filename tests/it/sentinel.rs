@@ -7,9 +7,13 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn sentinel(args: &[&str]) -> Output {
+    sentinel_with(&[], args)
+}
+
+fn sentinel_with(env: &[(&str, &str)], args: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder without settings");
     let mut command = Command::new(env!("CARGO_BIN_EXE_sre-space"));
-    command.arg("sentinel").args(args).current_dir(folder.path()).env_clear();
+    command.arg("sentinel").args(args).current_dir(folder.path()).env_clear().envs(env.iter().copied());
     command.output().expect("the command runs")
 }
 
@@ -45,6 +49,18 @@ fn the_simulated_host_is_told_in_the_same_bytes_and_shows_all_four() {
     assert!(last["chain"]["risk"].as_f64().is_some_and(|risk| risk > 0.9), "{last}");
     assert!(last["narrative"].as_str().is_some_and(|told| told.contains("shed load")), "{last}");
     assert_ne!(one.stdout, sentinel(&["--seed", "8", "--ticks", "80", "-o", "json"]).stdout);
+}
+
+#[test]
+fn without_its_advanced_part_it_vetoes_all_the_same_and_says_why_it_is_basic() {
+    let told = sentinel_with(&[("SRE_SPACE_SENTINEL_ADVANCED", "off")], &["--ticks", "60", "-o", "json"]);
+    let last = text(&told.stdout).lines().last().map(str::to_owned).expect("a line");
+    let report: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!(report["vetoes"][0]["action"], "SHED_LOAD", "{report}");
+    let cause = report["mode"]["cause"].as_str().expect("why");
+    assert!(report["narrative"].as_str().is_some_and(|told| told.contains(cause)), "{report}");
+    let logged = text(&told.stderr);
+    assert!(logged.contains("the Sentinel goes on with basic physics alone") && logged.contains(cause), "{logged}");
 }
 
 #[test]
@@ -112,7 +128,7 @@ fn an_unknown_source_is_wrong_usage() {
 #[test]
 fn it_has_nothing_to_write_with() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["src/cli/sentinel", "crates/coherence/src/sentinel"] {
+    for folder in ["src/sentinel", "src/cli/sentinel", "crates/coherence/src/sentinel"] {
         for entry in
             std::fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path())
         {

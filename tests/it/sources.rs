@@ -67,3 +67,38 @@ fn doctor_says_what_a_source_lacks_and_leaves_out_those_nobody_set_up() {
         assert_eq!(line(&told, part), "", "{told}");
     }
 }
+
+#[test]
+fn the_sentinel_takes_datadogs_keys_from_a_env_file_and_judges_what_datadog_tells() {
+    let datadog = Monitor::start(Vendor::Datadog);
+    let now_ms = jiff::Timestamp::now().as_millisecond().div_euclid(1_000) * 1_000;
+    let row = |nth: i64| {
+        let value = if nth % 2 == 0 { 90.0 } else { 5.0 };
+        Row {
+            host: "web-1".to_owned(),
+            metric: "system.cpu.idle".to_owned(),
+            at_ms: now_ms - 10_000 - nth * 20_000,
+            value,
+        }
+    };
+    datadog.hold((0..60).map(row).collect());
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = format!(
+        "DATADOG_API_KEY={KEY}\nDATADOG_APP_KEY={OTHER_KEY}\nDATADOG_API_URL={}\nSRE_SPACE_METRICS=\n",
+        datadog.url()
+    );
+    std::fs::write(folder.path().join(".env"), keys).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sre-space"));
+    command.args(["sentinel", "--source", "datadog", "--once", "-o", "json"]).current_dir(folder.path()).env_clear();
+    let told = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!((&report["source"], &report["host"]), (&"datadog".into(), &"web-1".into()), "{report}");
+    let sigma = report["load"]["sigma"].as_f64().expect("a sigma");
+    assert!((40.0..50.0).contains(&sigma), "10 and 95 in turn: {report}");
+    assert_eq!(report["vetoes"][0]["action"], "SHED_LOAD", "{report}");
+    assert!(!datadog.asked().is_empty());
+    assert!(datadog.asked().iter().all(|(method, path, _)| method == "GET" && path == "/api/v1/query"));
+    assert!(!format!("{said}{report}").contains("s3cret"), "{said}{report}");
+}
