@@ -1,5 +1,5 @@
 # The same steps CI runs.
-.PHONY: check test heavy strangers peers model sentence-model demo fmt stack lint-files
+.PHONY: check test coverage heavy strangers peers model sentence-model demo fmt stack lint-files
 
 check:
 	cargo fmt --all --check
@@ -54,3 +54,10 @@ demo:
 
 fmt:
 	cargo fmt --all
+
+# How much of the second sense its own tests reach, by `cargo install cargo-tarpaulin --locked`; below 90 % of lines it fails.
+coverage:
+	cargo tarpaulin --engine llvm --skip-clean --workspace --lib --test contract --fail-under 90 \
+		--include-files 'crates/coherence/src/*' 'src/coherence/*' 'src/signals/*' 'src/sentinel/*' \
+		'agents/scout/*' 'crates/adapters/src/source/*' 'crates/adapters/src/summary/*' 'crates/adapters/src/rolling/*' \
+		--exclude-files '*tests*'

@@ -149,9 +149,63 @@ fn standing(report: &Report) -> Vec<Standing> {
 
 #[cfg(test)]
 mod tests {
-    use sre_space_ports::source::names;
+    use std::collections::VecDeque;
+
+    use sre_space_ports::source::{SourceError, Told, Wanted, names};
 
     use super::*;
+
+    /// A source that answers this, one after another; with nothing left it does not answer.
+    struct Scripted(Mutex<VecDeque<Result<Vec<Reading>, SourceError>>>, Mutex<Vec<Wanted>>);
+
+    #[async_trait::async_trait]
+    impl Source for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
+            self.1.lock().expect("no panic").push(wanted.clone());
+            let next = self.0.lock().expect("no panic").pop_front();
+            let Some(next) = next else { return std::future::pending().await };
+            next.map(|readings| Told { readings, ..Told::default() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_is_asked_again_and_what_it_tells_stands() {
+        let now_s = Timestamp::now().as_second();
+        let share = |second: i64| if second % 2 == 0 { 0.10 } else { 0.95 };
+        let thrash: Vec<Reading> = (now_s - 60..now_s).map(|second| cpu("wild", second, share(second))).collect();
+        let away = || Err(SourceError::Unreachable { name: "scripted", why: "away".to_owned() });
+        let answers = VecDeque::from([away(), away(), Ok(thrash)]);
+        let source = Arc::new(Scripted(Mutex::new(answers), Mutex::default()));
+        let (standing, stop) = (Arc::default(), CancellationToken::new());
+        let given = (Arc::clone(&source) as Arc<dyn Source>, Duration::from_secs(1));
+        let settings = crate::config::Given::default().settings().expect("defaults").sentinel;
+        let lookout = Lookout::new(given, &settings, Arc::clone(&standing));
+        let vetoed =
+            || standing.lock().expect("no panic").iter().map(|veto: &Standing| veto.sensor).collect::<Vec<_>>();
+        let asked = || source.1.lock().expect("no panic").iter().map(|wanted| wanted.since_ms).collect::<Vec<_>>();
+        let follow = async {
+            while asked().len() < 3 {
+                assert!(vetoed().is_empty(), "nothing is known of any host");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(vetoed(), [Sensor::Seizure]);
+            // The fourth question is not answered; after half a minute it is given up, and the veto is not.
+            while asked().len() < 5 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            assert_eq!(vetoed(), [Sensor::Seizure]);
+            stop.cancel();
+        };
+        tokio::join!(lookout.run(stop.clone()), follow);
+        let asked = asked();
+        assert_eq!(asked[3], (now_s - 1) * 1_000 - BEHIND_MS, "it goes on from what it was told last");
+        assert_eq!(asked[4], asked[3]);
+    }
 
     fn cpu(host: &str, second: i64, share: f64) -> Reading {
         Reading { host: host.to_owned(), metric: names::CPU.to_owned(), at_ms: second * 1_000, value: share }

@@ -53,3 +53,37 @@ pub fn forecast(name: &Fingerprint, at_ms: &[i64], values: &[f64]) -> bool {
     let told = told.and_then(|full| Exhaustion::of(at_ms, values, full).ok().flatten());
     told.is_some_and(|told| told.latest_ms <= HORIZON_MS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate::series;
+    use crate::flight::{FULL, Flight, HEALTHY, STRESSED};
+
+    fn memory(host: &str, seed: u64) -> (Fingerprint, Series) {
+        let name = Fingerprint { host: host.to_owned(), metric: "memory".to_owned() };
+        let mut all = series(&Flight { seed, ..Flight::default() }.events());
+        let found = all.remove(&name).expect("a series");
+        (name, found)
+    }
+
+    #[test]
+    fn both_tell_of_the_leak_four_hours_before_the_memory_is_full() {
+        for seed in 0..8 {
+            let (name, leaking) = memory(STRESSED, seed);
+            let full = leaking.iter().find(|sample| sample.value >= FULL).or_else(|| leaking.iter().next_back());
+            let leads = Leads::of(&name, &leaking, full.expect("samples").at_ms);
+            for lead_ms in [leads.trend_ms, leads.forecast_ms] {
+                assert!(lead_ms.is_some_and(|lead_ms| lead_ms >= 4 * 3_600_000), "seed {seed}: {leads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_healthy_host_and_of_no_samples_nothing_is_told() {
+        let (name, calm) = memory(HEALTHY, 7);
+        let end_ms = calm.iter().next_back().expect("samples").at_ms;
+        assert_eq!(Leads::of(&name, &calm, end_ms), Leads::default());
+        assert_eq!(Leads::of(&name, &Series::default(), end_ms), Leads::default());
+    }
+}
