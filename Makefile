@@ -57,7 +57,7 @@ fmt:
 
 # How much of the second sense its own tests reach, by `cargo install cargo-tarpaulin --locked`; below 90 % of lines it fails.
 coverage:
-	cargo tarpaulin --engine llvm --skip-clean --workspace --lib --test contract --fail-under 90 \
+	cargo tarpaulin --engine llvm --skip-clean --workspace --lib --test contract --timeout 900 --fail-under 90 \
 		--include-files 'crates/coherence/src/*' 'src/coherence/*' 'src/signals/*' 'src/sentinel/*' \
 		'agents/scout/*' 'crates/adapters/src/source/*' 'crates/adapters/src/summary/*' 'crates/adapters/src/rolling/*' \
 		--exclude-files '*tests*'
