@@ -273,7 +273,8 @@ fn status(settings: &Settings, ears: &Arc<Ears>, seen: Arc<Context>, draining: C
             "version": env!("CARGO_PKG_VERSION"), "uptime_s": uptime, "profile": profile,
             "mode": if is_degraded { "DEGRADED" } else { "NOMINAL" }, "bus": bus, "ingest": ears.stats.snapshot(),
             "windows": {"confirming_s": confirming_s, "rates_s": rates_s}, "names_overflowed": overflowed,
-            "knows_usual": seen.scout().knows_usual(), "vetoes": seen.standing_vetoes(), "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
+            "knows_usual": seen.scout().knows_usual(), "vetoes": seen.standing_vetoes(),
+            "agents": Agent::AT_WORK, "breakers": seen.parts.breakers(),
             "model": seen.parts.adviser.as_ref().map(|adviser| adviser.llm.name()),
         })
     })

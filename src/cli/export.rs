@@ -84,7 +84,7 @@ impl Destination {
     /// As the variables say.
     ///
     /// # Errors
-    /// The endpoint is no URL.
+    /// The endpoint is no URL, or another setting is wrong.
     pub(super) fn of(given: &Given) -> anyhow::Result<Self> {
         let is_off =
             set(given, "OTEL_SDK_DISABLED") == Some("true") || set(given, "OTEL_TRACES_EXPORTER") == Some("none");
@@ -92,10 +92,9 @@ impl Destination {
         let named = names.into_iter().find_map(|name| Some((name, set(given, name)?)));
         let Some((name, endpoint)) = named.filter(|_| !is_off) else { return Ok(Self::Nowhere) };
         let url: http::Uri = endpoint.parse().map_err(|_| anyhow::anyhow!("{name} is no URL: {endpoint:?}"))?;
-        let receiver = set(given, "SRE_SPACE_OTLP_GRPC_ADDR").unwrap_or("127.0.0.1:4317");
-        let own_port = receiver.rsplit(':').next().and_then(|port| port.parse().ok());
+        let receiver = given.settings()?.otlp_grpc;
         let is_here = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0"));
-        let is_own = is_here && url.port_u16().is_some_and(|port| Some(port) == own_port);
+        let is_own = receiver.is_some_and(|receiver| is_here && url.port_u16() == Some(receiver.port()));
         Ok(if is_own { Self::Itself(name) } else { Self::Endpoint(endpoint.to_owned()) })
     }
 }

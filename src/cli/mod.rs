@@ -23,7 +23,6 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
-
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -129,10 +128,10 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => with_settings(cli.config, |given| simulate::run(&args, &given)),
         Command::Sentinel(args) => with_settings(cli.config, |given| sentinel::run(args, &given)),
         Command::Doctor => with_settings(cli.config, |given| check::doctor(&given)),
-        Command::Serve(args) => with_settings(cli.config, |given| serve::run(args, given)),
+        Command::Serve(args) => serving(cli.config, |given| serve::run(args, given)),
         Command::Marketplace(args) => with_settings(cli.config, |given| marketplace_alone::run(&args, &given)),
         Command::Chaos(args) => with_settings(cli.config, |given| chaos::run(args, given)),
-        Command::Demo(args) => with_settings(cli.config, |given| demo::run(args, given)),
+        Command::Demo(args) => serving(cli.config, |given| demo::run(args, given)),
     };
     ExitCode::from(code)
 }
@@ -161,9 +160,22 @@ fn usage() -> String {
 }
 
 fn with_settings(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {
+    logged(file, |_| Ok(Destination::Nowhere), command)
+}
+
+/// The same for a command that serves the Data Coherence Engine, whose spans may be wanted elsewhere.
+fn serving(file: Option<PathBuf>, command: impl FnOnce(Given) -> anyhow::Result<u8>) -> u8 {
+    logged(file, Destination::of, command)
+}
+
+fn logged(
+    file: Option<PathBuf>,
+    spans: fn(&Given) -> anyhow::Result<Destination>,
+    command: impl FnOnce(Given) -> anyhow::Result<u8>,
+) -> u8 {
     let given = Given::collect(file.as_deref()).map_err(anyhow::Error::from);
     let done = given.and_then(|given| {
-        let to = Destination::of(&given)?;
+        let to = spans(&given)?;
         let export = Export::begin(&given, &to)?;
         log(given.0.get("SRE_SPACE_LOG").map_or("auto", String::as_str), export.as_ref());
         if let Destination::Itself(name) = to {

@@ -148,7 +148,7 @@ keys! {
     "DEFAULT_WINDOWS", "windows such as 30s, 5m or 24h, comma separated", "1h,24h", "the windows of the Data Coherence Engine; the first is the usual one";
     "PERSISTENCE", "none, csv or sqlite", "none", "where its figures are kept, in the data folder: rolling_store.csv or rolling_store.db";
     "ENGINE_VERSION", "a version", "", "what it calls its version (unset: this program's)";
-    "OTEL_EXPORTER_OTLP_ENDPOINT", "http(s)://host:port", "", "an OTLP/gRPC endpoint for the spans of this engine's requests; other OTEL_* variables in the environment are honoured";
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "http(s)://host:port", "", "an OTLP/gRPC endpoint for the spans of the Data Coherence Engine's requests; other OTEL_* variables in the environment are honoured";
     "SRE_SPACE_LOG", "auto, json or text", "auto", "the form of the log; auto is text for a person at a terminal and JSON otherwise";
 }
 

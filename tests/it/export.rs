@@ -1,7 +1,6 @@
 //! The spans of the Data Coherence Engine, as an OTLP receiver of someone else's gets them.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use reqwest::StatusCode;
 use sre_space_peers::free_port;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -59,13 +59,9 @@ fn plane(folder: &Path, http: u16, otlp: u16) -> Child {
     child
 }
 
-fn asked(port: u16, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it serves");
-    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-7\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("written");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+async fn asked(port: u16, path: &str) -> StatusCode {
+    let request = sre_space_tls::client().get(format!("http://127.0.0.1:{port}{path}")).header("X-Request-Id", "r-7");
+    request.send().await.expect("it serves").status()
 }
 
 fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
@@ -80,9 +76,8 @@ async fn a_request_to_the_coherence_engine_is_a_span_with_its_steps_and_nothing_
     let (otlp, mut got) = receiver().await;
     let http = free_port();
     let mut plane = plane(folder.path(), http, otlp);
-    assert!(asked(http, "/health").starts_with("HTTP/1.1 200"));
-    let answer = asked(http, "/coherence/metrics?window=1h");
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(asked(http, "/health").await, StatusCode::OK);
+    assert_eq!(asked(http, "/coherence/metrics?window=1h").await, StatusCode::OK);
     let pid = rustix::process::Pid::from_child(&plane);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it may be ended");
     assert!(plane.wait().expect("it ends").success());

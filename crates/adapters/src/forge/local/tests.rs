@@ -1,5 +1,7 @@
 //! What the contract cannot say, because it is about git: other people's references, modes, races, and the log.
 
+use std::time::Duration;
+
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository as Bare, Signature, Time};
 use sre_space_domain::ids::{IncidentId, Sha};
@@ -8,8 +10,6 @@ use sre_space_domain::proposal::{Decision, FileChange, Verdict, digest};
 use sre_space_ports::contract::forge::proposal;
 use sre_space_ports::forge::{Changes, Checks, CommitRequest, ForgeError, Issues, PullRequestDraft, Repository};
 use tempfile::TempDir;
-
-use std::time::Duration;
 
 use jiff::Timestamp;
 
