@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for StatesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut states = Vec::with_capacity(8);
+        let mut states = Vec::new();
         while let Some((Key(name), count)) = entries.next_entry::<Key<'de>, Loose<'de>>()? {
             // One more than there may be is enough to tell that there are too many.
             if states.len() <= MOST_STATES {

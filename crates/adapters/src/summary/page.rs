@@ -56,15 +56,10 @@ impl Rows {
 
     /// All of it. Of several rows for one (signal, moment) the last one read counts.
     pub(super) fn gathered(mut self) -> Gathered {
-        fn key(record: &Record) -> (Timestamp, Option<&str>) {
-            (record.at, record.signal.as_deref())
-        }
-        if !self.records.is_sorted_by(|a, b| key(a) < key(b)) {
-            self.records.reverse();
-            // Stable, so that of equals the last one read comes first and is the one that is kept.
-            self.records.sort_by(|a, b| key(a).cmp(&key(b)));
-            self.records.dedup_by(|a, b| key(a) == key(b));
-        }
+        self.records.reverse();
+        // Stable, so that of equals the last one read comes first and is the one that is kept.
+        self.records.sort_by(|a, b| (a.at, &a.signal).cmp(&(b.at, &b.signal)));
+        self.records.dedup_by(|a, b| a.at == b.at && a.signal == b.signal);
         let (refused, refused_rows) = (self.refused.into(), self.refused_rows);
         Gathered { records: self.records.into(), refused, refused_rows }
     }
