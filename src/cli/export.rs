@@ -16,7 +16,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::Given;
+use crate::config::{Given, Mistake, Mistakes};
 
 /// Name of the service and of the instrumentation scope, where `OTEL_SERVICE_NAME` gives no other.
 const NAME: &str = "sre-space";
@@ -84,19 +84,26 @@ impl Destination {
     /// As the variables say.
     ///
     /// # Errors
-    /// The endpoint is no URL, or another setting is wrong.
+    /// The endpoint is no URL of HTTP, or another setting is wrong: [`Mistakes`] either way.
     pub(super) fn of(given: &Given) -> anyhow::Result<Self> {
         let is_off =
             set(given, "OTEL_SDK_DISABLED") == Some("true") || set(given, "OTEL_TRACES_EXPORTER") == Some("none");
         let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
         let named = names.into_iter().find_map(|name| Some((name, set(given, name)?)));
         let Some((name, endpoint)) = named.filter(|_| !is_off) else { return Ok(Self::Nowhere) };
-        let url: http::Uri = endpoint.parse().map_err(|_| anyhow::anyhow!("{name} is no URL: {endpoint:?}"))?;
+        let url = endpoint.parse().ok().filter(|url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https")));
+        let url = url.ok_or_else(|| refused(name))?;
         let receiver = given.settings()?.otlp_grpc;
         let is_here = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0"));
         let is_own = receiver.is_some_and(|receiver| is_here && url.port_u16() == Some(receiver.port()));
         Ok(if is_own { Self::Itself(name) } else { Self::Endpoint(endpoint.to_owned()) })
     }
+}
+
+/// The endpoint is not shown: it may hold a password.
+fn refused(name: &str) -> Mistakes {
+    let (key, value, wanted) = (name.to_owned(), "***".to_owned(), "http(s)://host:port".to_owned());
+    Mistakes(vec![Mistake { key, value, wanted }])
 }
 
 #[cfg(test)]
@@ -123,7 +130,12 @@ mod tests {
         let own = (ALL, "http://localhost:4317");
         assert_eq!(asked(&[own]), Ok(Destination::Itself(ALL)));
         assert_eq!(asked(&[own, ("SRE_SPACE_OTLP_GRPC_ADDR", "127.0.0.1:14317")]), to("http://localhost:4317"));
-        let why = asked(&[(ALL, "not a url")]).expect_err("refused");
-        assert_eq!(why, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: \"not a url\"");
+        for wrong in ["not a url", "collector:4317", "grpc://me:s3cret@collector"] {
+            let why = asked(&[(ALL, wrong)]).expect_err("refused");
+            assert_eq!(
+                why,
+                "the settings are wrong:\n  OTEL_EXPORTER_OTLP_ENDPOINT=\"***\" is refused: http(s)://host:port"
+            );
+        }
     }
 }
