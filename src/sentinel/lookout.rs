@@ -149,44 +149,26 @@ fn standing(report: &Report) -> Vec<Standing> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
-    use sre_space_ports::source::{SourceError, Told, Wanted, names};
+    use sre_space_ports::doubles::source::ScriptedSource;
+    use sre_space_ports::source::{SourceError, Told, names};
 
     use super::*;
-
-    /// A source that answers this, one after another; with nothing left it does not answer.
-    struct Scripted(Mutex<VecDeque<Result<Vec<Reading>, SourceError>>>, Mutex<Vec<Wanted>>);
-
-    #[async_trait::async_trait]
-    impl Source for Scripted {
-        fn name(&self) -> &'static str {
-            "scripted"
-        }
-
-        async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
-            self.1.lock().expect("no panic").push(wanted.clone());
-            let next = self.0.lock().expect("no panic").pop_front();
-            let Some(next) = next else { return std::future::pending().await };
-            next.map(|readings| Told { readings, ..Told::default() })
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_fails_is_asked_again_and_what_it_tells_stands() {
         let now_s = Timestamp::now().as_second();
         let share = |second: i64| if second % 2 == 0 { 0.10 } else { 0.95 };
         let thrash: Vec<Reading> = (now_s - 60..now_s).map(|second| cpu("wild", second, share(second))).collect();
-        let away = || Err(SourceError::Unreachable { name: "scripted", why: "away".to_owned() });
-        let answers = VecDeque::from([away(), away(), Ok(thrash)]);
-        let source = Arc::new(Scripted(Mutex::new(answers), Mutex::default()));
+        let away = || Some(Err(SourceError::Unreachable { name: "scripted", why: "away".to_owned() }));
+        let told = Some(Ok(Told { readings: thrash, ..Told::default() }));
+        let source = ScriptedSource::new([away(), away(), told, None, None]);
         let (standing, stop) = (Arc::default(), CancellationToken::new());
         let given = (Arc::clone(&source) as Arc<dyn Source>, Duration::from_secs(1));
         let settings = crate::config::Given::default().settings().expect("defaults").sentinel;
         let lookout = Lookout::new(given, &settings, Arc::clone(&standing));
         let vetoed =
             || standing.lock().expect("no panic").iter().map(|veto: &Standing| veto.sensor).collect::<Vec<_>>();
-        let asked = || source.1.lock().expect("no panic").iter().map(|wanted| wanted.since_ms).collect::<Vec<_>>();
+        let asked = || source.asked_since_ms();
         let follow = async {
             while asked().len() < 3 {
                 assert!(vetoed().is_empty(), "nothing is known of any host");

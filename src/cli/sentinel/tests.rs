@@ -1,11 +1,11 @@
 //! The view in two sizes, lines, and a source that fails.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use sre_space_ports::source::{Reading, Source, SourceError, Told, Wanted, names};
+use sre_space_ports::doubles::source::ScriptedSource;
+use sre_space_ports::source::{Reading, Source, SourceError, Told, names};
 
 use super::view::Screen;
 use super::*;
@@ -59,30 +59,6 @@ async fn lines_tell_load_sigma_vetoes_and_why() {
     insta::assert_snapshot!(tally.summary());
 }
 
-/// Answers what it was given, in turn, and notes what it was asked.
-struct Scripted {
-    answers: Mutex<Vec<Result<Told, SourceError>>>,
-    asked: Mutex<Vec<Wanted>>,
-}
-
-impl Scripted {
-    fn new(answers: Vec<Result<Told, SourceError>>) -> Arc<Self> {
-        Arc::new(Self { answers: Mutex::new(answers), asked: Mutex::default() })
-    }
-}
-
-#[async_trait]
-impl Source for Scripted {
-    fn name(&self) -> &'static str {
-        "scripted"
-    }
-
-    async fn read(&self, wanted: &Wanted) -> Result<Told, SourceError> {
-        self.asked.lock().expect("not poisoned").push(wanted.clone());
-        self.answers.lock().expect("not poisoned").remove(0)
-    }
-}
-
 fn readings(host: &str, at_ms: &[i64]) -> Vec<Reading> {
     let reading =
         |at_ms: &i64| Reading { host: host.to_owned(), metric: names::CPU.to_owned(), at_ms: *at_ms, value: 0.5 };
@@ -99,7 +75,7 @@ async fn a_source_that_fails_is_told_as_trouble_and_asked_again_from_where_it_en
     let at_ms: Vec<i64> = (1..=6).map(|back| now - 1_000 * (7 - back)).collect();
     let told = [readings("b", &at_ms), readings("a\n\u{1b}[31m", &at_ms[..2])].concat();
     let answers = vec![Ok(Told { readings: told, ..Told::default() }), Err(unreachable()), Ok(Told::default())];
-    let source = Scripted::new(answers);
+    let source = ScriptedSource::new(answers.into_iter().map(Some));
     let mut watch = Watch::new(Feed::polled((Arc::clone(&source) as Arc<dyn Source>, None), None, 60_000), &settings());
     let first = watch.look().await.expect("a look");
     assert_eq!((first.report.host.as_str(), first.trouble), ("b", None), "the host that is told most of");
@@ -108,17 +84,18 @@ async fn a_source_that_fails_is_told_as_trouble_and_asked_again_from_where_it_en
     assert_eq!(second.trouble.as_deref(), Some("scripted cannot be reached: no route31m"));
     let third = watch.look().await.expect("a look");
     assert_eq!((third.trouble, third.report.load.map(|load| load.samples)), (None, Some(6)));
-    let since: Vec<i64> = source.asked.lock().expect("not poisoned").iter().map(|wanted| wanted.since_ms).collect();
+    let since: Vec<i64> = source.asked_since_ms();
     assert!(since[0] <= now - 59_000 && since[1..] == [at_ms[5] + 1, at_ms[5] + 1], "{since:?} {at_ms:?}");
 }
 
 #[tokio::test]
 async fn what_a_source_refuses_at_once_ends_the_command() {
     let refused = || SourceError::Refused { name: "scripted", why: "no key".to_owned() };
-    let mut watch = Watch::new(Feed::polled((Scripted::new(vec![Err(refused())]), None), None, 60_000), &settings());
+    let mut watch =
+        Watch::new(Feed::polled((ScriptedSource::new([Some(Err(refused()))]), None), None, 60_000), &settings());
     assert_eq!(watch.look().await.expect_err("refused").to_string(), refused().to_string());
     let mut watch =
-        Watch::new(Feed::polled((Scripted::new(vec![Err(unreachable())]), None), None, 60_000), &settings());
+        Watch::new(Feed::polled((ScriptedSource::new([Some(Err(unreachable()))]), None), None, 60_000), &settings());
     assert!(watch.once(Duration::ZERO).await.is_err(), "a single look that found nothing is no success");
 }
 
@@ -142,7 +119,7 @@ async fn rates_of_packets_are_counted_up_and_a_slow_source_gets_a_longer_window(
         let at_ms = now - 15_000 * (20 - back);
         [one(names::RECEIVED_RATE, at_ms, 100.0), one(names::SENT_RATE, at_ms, 150.0), one(names::CPU, at_ms, 0.25)]
     });
-    let source = Scripted::new(vec![Ok(Told { readings: told.collect(), ..Told::default() })]);
+    let source = ScriptedSource::new([Some(Ok(Told { readings: told.collect(), ..Told::default() }))]);
     let mut watch = Watch::new(Feed::polled((source, None), None, 60_000), &settings());
     let report = watch.look().await.expect("a look").report;
     let immune = &report.sensors[2];

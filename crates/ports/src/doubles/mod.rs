@@ -5,3 +5,4 @@ pub mod ledger;
 pub mod llm;
 pub mod notify;
 pub mod signals;
+pub mod source;
